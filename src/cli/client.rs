@@ -13,6 +13,7 @@ use super::{ClientCommand, Options};
 use crate::client::Client;
 use crate::config::Config;
 use crate::state::StateDir;
+use crate::trace::{self, TraceFile};
 
 pub(super) fn run(options: &Options, command: ClientCommand) -> u8 {
     run_command(options, |config| prepare(config, command), serve)
@@ -23,6 +24,7 @@ struct Prepared {
     state: StateDir,
     listen: SocketAddr,
     proxy: Option<tor_pt::Proxy>,
+    trace: Option<TraceFile>,
 }
 
 fn prepare(config: Config, command: ClientCommand) -> anyhow::Result<Prepared> {
@@ -31,13 +33,14 @@ fn prepare(config: Config, command: ClientCommand) -> anyhow::Result<Prepared> {
         "--listen: must be an address of this machine alone, such as 127.0.0.1: whoever reaches the port can use the accounts"
     );
     let state = StateDir::open_or_ephemeral(state_dir(command.state.state).as_deref());
-    Ok(Prepared { config, state, listen: command.listen, proxy: proxy_of_person()? })
+    let trace = trace::open(command.trace.trace.as_deref(), config.trace.as_deref())?;
+    Ok(Prepared { config, state, listen: command.listen, proxy: proxy_of_person()?, trace })
 }
 
 async fn serve(prepared: Prepared) -> anyhow::Result<Ending> {
-    let Prepared { config, state, listen, proxy } = prepared;
+    let Prepared { config, state, listen, proxy, trace } = prepared;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
-    let tunnel = start_client(&config, core_dialer(tor_pt::Dialer::through(proxy)));
+    let tunnel = start_client(&config, core_dialer(tor_pt::Dialer::through(proxy)), trace);
     let client = Arc::new(Client::new(tunnel.clone(), config, state));
     announce(&format!("LISTENING {}", listener.local_addr().context("reading the port")?))?;
     let take_connections = async {

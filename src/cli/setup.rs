@@ -16,6 +16,7 @@ use crate::logging;
 use crate::metrics;
 use crate::os;
 use crate::state::{self, StateDir, StateError};
+use crate::trace::TraceFile;
 use crate::tunnel::{Protocols, Tunnel};
 use crate::xmpp::{AccountId, AccountPool, Dialer};
 
@@ -216,13 +217,14 @@ pub(super) async fn until_stopped(
     outcome
 }
 
-/// Starts a client's half: its accounts, the protocols that it speaks, and its metrics.
-pub(super) fn start_client(config: &Config, dialer: Dialer) -> Tunnel {
+/// Starts a client's half: its accounts, the protocols that it speaks, its metrics, and its trace.
+pub(super) fn start_client(config: &Config, dialer: Dialer, trace: Option<TraceFile>) -> Tunnel {
     let (pool, events) = AccountPool::with_limits(dialer.clone(), &config.limits);
     let lanes::InUse { files, relays } = lanes::of_client(&config.lanes, dialer);
     let protocols = Protocols { files, relays, ..Protocols::of_client(&config.limits) };
     let tunnel = Tunnel::start(pool, events, protocols);
     metrics::start(config.metrics, &tunnel);
+    trace.into_iter().for_each(|trace| trace.follow(&tunnel));
     tunnel
 }
 

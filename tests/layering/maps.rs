@@ -10,14 +10,15 @@ pub(crate) const MAP: Map = &[
     (
         "cli",
         &[
-            "doctor", "client", "bridge", "metrics", "accounts", "tunnel", "secure", "protocol", "xmpp",
-            "config", "state", "logging", "os",
+            "doctor", "client", "bridge", "metrics", "trace", "accounts", "tunnel", "secure", "protocol",
+            "xmpp", "config", "state", "logging", "os",
         ],
     ),
     ("doctor", &["client", "accounts", "tunnel", "carrier", "protocol", "xmpp", "config", "state"]),
     ("client", &["accounts", "relay", "tunnel", "protocol", "xmpp", "config", "state"]),
     ("bridge", &["metrics", "relay", "tunnel", "secure", "protocol", "config", "logging", "os"]),
     ("metrics", &["tunnel", "secure"]),
+    ("trace", &["tunnel", "secure", "protocol", "os"]),
     ("accounts", &["tunnel", "xmpp", "config", "state"]),
     ("relay", &["tunnel"]),
     ("tunnel", &["carrier", "secure", "classic", "protocol", "xmpp", "config"]),

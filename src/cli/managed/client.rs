@@ -12,6 +12,7 @@ use crate::cli::setup::{accept, start_client};
 use crate::cli::socks;
 use crate::client::Client;
 use crate::state::StateDir;
+use crate::trace;
 use crate::tunnel::Tunnel;
 
 pub(super) async fn run(managed: &Managed<'_>) {
@@ -36,7 +37,8 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
     managed.stdout.send(Message::Cmethod { transport: managed.name.clone(), addr });
     managed.stdout.send(Message::CmethodsDone);
     let state = StateDir::open_or_ephemeral(Some(managed.launch.common().state_dir()));
-    let tunnel = start_client(&config, managed.dialer());
+    let trace = trace::open_or_warn(config.trace.as_deref());
+    let tunnel = start_client(&config, managed.dialer(), trace);
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
 }
 
