@@ -38,7 +38,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod timeouts;
-mod tracing;
+mod trace;
 mod transmit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -49,7 +49,7 @@ fn the_same_seed_gives_the_same_trace() {
     };
     for seed in 0..10 {
         let first = text(seed);
-        assert!(first.len() > 1000, "seed {seed} does nothing");
+        assert!(first.len() > 500, "seed {seed} does nothing");
         assert!(first == text(seed), "seed {seed} does not repeat");
     }
     assert_ne!(text(1), text(2), "seeds make no difference");
@@ -118,12 +118,15 @@ fn check<'a>(trace: impl Iterator<Item = &'a Noted>) {
 fn a_line_that_is_swallowed_stalls_its_path_which_is_lost_and_what_was_on_it_goes_again() {
     let conditions = Conditions { rate: Some(200_000), ..Conditions::default() };
     let setup = Setup { accounts: [2, 2], named: 2, conditions, ..Setup::default() };
-    let trace = trace_of_transfer(setup, 4 << 20, Some(Fault::Swallow(Seat::new(Side::Right, 0))));
+    let trace = trace_of_transfer(setup, 4 << 20, Some(Fault::Swallow(Seat::new(Side::Left, 0))));
     let place = |is_it: &dyn Fn(&TraceEvent) -> bool| trace.iter().position(|noted| is_it(&noted.event));
     let stalled = place(&|event| matches!(event, TraceEvent::PathStalled { in_flight: 1.., .. })).unwrap();
     let lost = place(&|event| matches!(event, TraceEvent::PathLost { .. })).unwrap();
     assert!(stalled < lost, "{trace:?}");
-    assert!(has(&trace, Side::Right, |event| matches!(event, TraceEvent::Retransmitted { .. })));
+    assert!(
+        has(&trace, Side::Right, |event| matches!(event, TraceEvent::Retransmitted { .. })),
+        "{trace:#?}"
+    );
     assert!(has(&trace, Side::Right, |event| matches!(event, TraceEvent::WindowChanged { .. })));
 }
 

@@ -88,12 +88,16 @@ impl Session {
         trace.note(now, TraceEvent::PathStalled { session, path: id.0, suspended, in_flight });
     }
 
-    /// Something that went by this path was answered, and it was of no use before or not.
+    /// Something that went by this path was answered. Before, it may have stalled.
     pub(super) fn trace_answered(&self, now: Instant, id: PathId, had_stalled: bool, shared: &mut Shared) {
         let Some((trace, path)) = shared.tracer.on().zip(self.paths.get(&id)) else { return };
         let session = self.number();
         if had_stalled && path.is_usable() {
             trace.note(now, TraceEvent::PathRecovered { session, path: id.0 });
+        }
+        if !path.is_open() {
+            // It may still be refused.
+            return;
         }
         let (window, block) = (path.window().limit(), path.block_size());
         let told = *trace.paths.entry(id).or_default();
