@@ -8,7 +8,7 @@ mod writer;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Instant, SystemTime};
 
 use crate::os;
@@ -42,7 +42,8 @@ pub(crate) enum TraceError {
 #[derive(Debug)]
 pub(crate) struct TraceFile {
     writer: Writer<File>,
-    path: PathBuf,
+    /// How the log calls it.
+    name: String,
 }
 
 impl TraceFile {
@@ -51,36 +52,35 @@ impl TraceFile {
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn open(path: &Path) -> Result<Self, TraceError> {
-        let shown = || path.to_string_lossy().replace(char::is_control, "?");
-        let fault = |error| TraceError::Io { path: shown(), error };
+        let name = path.to_string_lossy().replace(char::is_control, "?");
+        let fault = |error| TraceError::Io { path: name.clone(), error };
         if path.is_symlink() {
-            return Err(TraceError::NoFile(shown()));
+            return Err(TraceError::NoFile(name));
         }
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true);
         let mut file = os::open_private_unfollowed(&mut options, path).map_err(fault)?;
         let metadata = file.metadata().map_err(fault)?;
         if !metadata.is_file() {
-            return Err(TraceError::NoFile(shown()));
+            return Err(TraceError::NoFile(name));
         }
         os::close_to_others(&file).map_err(fault)?;
         let is_torn = ends_within_a_line(&mut file).map_err(fault)?;
         let mut writer = Writer::new(file, (metadata.len(), MOST_BYTES), Instant::now());
         if writer.is_full() {
-            return Err(TraceError::Full(shown()));
+            return Err(TraceError::Full(name));
         }
         writer.begin(SystemTime::now(), is_torn).map_err(fault)?;
-        Ok(Self { writer, path: path.to_owned() })
+        Ok(Self { writer, name })
     }
 
     /// Writes down what the tunnel does, until it is shut down. Must be called within a Tokio runtime, before the first account is online.
     pub(crate) fn follow(self, tunnel: &Tunnel) {
-        let Self { mut writer, path } = self;
+        let Self { mut writer, name } = self;
         let mut events = tunnel.trace();
         // What it takes to end is waited for at the end of the program, for a moment.
         tokio::task::spawn_blocking(move || {
             if let Err(error) = writer.write_all(&mut events) {
-                let name = path.to_string_lossy().replace(char::is_control, "?");
                 tracing::warn!(
                     "the trace file {name} cannot be written to ({}); the trace ends",
                     error.kind()
@@ -121,6 +121,7 @@ fn ends_within_a_line(file: &mut File) -> io::Result<bool> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
     use std::fs;
+    use std::path::PathBuf;
 
     use super::*;
 
