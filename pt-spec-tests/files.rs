@@ -4,6 +4,7 @@ use hexchat_lab::executable;
 use hexchat_lab::process::Spawn;
 
 use crate::child::{Launch, PATIENCE, account};
+use crate::log::warns;
 
 /// Configurations with a file that cannot be used, the key that names it, and its line.
 fn configurations() -> Vec<(String, &'static str, &'static str)> {
@@ -57,5 +58,16 @@ fn to_a_person_they_are_faults_of_the_configuration() {
             process.wait_for_end_of_output(PATIENCE).unwrap();
             names(&process.lines().join("\n"), key, line);
         }
+    }
+}
+
+#[test]
+fn a_trace_that_cannot_be_written_is_a_warning_and_stops_nothing() {
+    let trace = "[trace]\nfile = \"/proc/none/trace\"\n";
+    let client = Launch::client().config(trace).start();
+    let bridge = Launch::server().config(&format!("{}{trace}", account(1))).start();
+    for (child, method) in [(client, "CMETHOD hexchat "), (bridge, "SMETHOD hexchat ")] {
+        child.says(method);
+        assert!(warns(&child, "there is no trace").contains("/proc/none/trace"));
     }
 }

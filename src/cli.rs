@@ -140,6 +140,8 @@ struct Forward {
     #[arg(long, value_name = "HOST:PORT")]
     target: Target,
     #[command(flatten)]
+    trace: Trace,
+    #[command(flatten)]
     state: State,
 }
 
@@ -149,6 +151,8 @@ struct ClientCommand {
     /// Where to listen: a port of this machine, alone or with a loopback address; port 0 takes any free one.
     #[arg(long, value_name = "[IP:]PORT", value_parser = listen::parse)]
     listen: SocketAddr,
+    #[command(flatten)]
+    trace: Trace,
     #[command(flatten)]
     state: State,
 }
@@ -162,6 +166,8 @@ struct Serve {
     /// Speak the secure protocol; the bridge line for `forward` is written into the state directory.
     #[arg(long)]
     secure: bool,
+    #[command(flatten)]
+    trace: Trace,
     #[command(flatten)]
     state: State,
 }
@@ -236,6 +242,13 @@ struct State {
     /// What is kept between runs [default: $XDG_STATE_HOME/hexchat-pt].
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct Trace {
+    /// Write what sessions and paths do to this file, a line of JSON for each event and without names.
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
 }
 
 /// Says nothing of the value: the message goes to a terminal and perhaps to a log.
@@ -319,7 +332,11 @@ fn no_such_option(argument: &str, given: impl IntoIterator<Item = String>) -> Op
     }
     let mut there_is = ["config", "log-level", "log-file", "unsafe-logging"].into_iter();
     let meant = there_is.find(|option| *option == name || is_beginning(option, name));
-    let meant = meant.map_or_else(String::new, |option| format!("; did you mean --{option}?"));
+    let meant = match meant {
+        Some(option) => format!("; did you mean --{option}?"),
+        None if name == "trace" => "; the key [trace] file in the configuration file is for that".to_owned(),
+        None => String::new(),
+    };
     Some(format!("there is no option {written}{meant} (`hexchat-pt --help` lists all)"))
 }
 
@@ -342,6 +359,9 @@ mod tests {
         assert_eq!(
             said("--passwrd", "hexchat-pt --passwrd=sesame").as_deref(),
             Some("there is no option --passwrd (`hexchat-pt --help` lists all)")
+        );
+        assert!(
+            said("--trace", "hexchat-pt --trace /var/t").is_some_and(|text| text.contains("[trace] file"))
         );
         assert_eq!(said("planted", "hexchat-pt planted"), None);
     }

@@ -70,6 +70,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where `[metrics]` are to be had: an address of this machine.
     pub metrics: Option<SocketAddr>,
+    /// The file of the `[trace]`, if there is to be one.
+    pub trace: Option<PathBuf>,
     /// What the user should know and that stops nothing.
     pub warnings: Vec<Warning>,
 }

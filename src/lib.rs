@@ -10,6 +10,7 @@
 //! | `doctor` | an examination of accounts, a bridge and the lanes between, stage by stage |
 //! | [`client`], `bridge` | a SOCKS request or a TCP connection becomes a stream; a stream becomes a connection to the ORPort or an allowed target |
 //! | `metrics` | what the program does, in numbers, for Prometheus |
+//! | `trace` | what the program does, event by event, in a file |
 //! | `lanes`, `dialer` | what carries bytes beside stanzas, as the configuration has it; how chat servers are reached, as Tor says |
 //! | `relay` | bytes between a TCP connection and a stream |
 //! | [`tunnel`] | streams as `AsyncRead + AsyncWrite`, and the task that drives a protocol core |
@@ -45,6 +46,7 @@ mod relay;
 mod replay_log;
 pub mod secure;
 pub mod state;
+mod trace;
 pub mod tunnel;
 mod uuid;
 pub mod xmpp;

@@ -2,7 +2,7 @@
 //!
 //! | what | functions |
 //! | --- | --- |
-//! | files of the owner alone | [`open_private`], [`close_to_others`], [`is_world_readable`], [`is_char_device`] |
+//! | files of the owner alone | [`open_private`], [`open_private_unfollowed`], [`close_to_others`], [`is_world_readable`], [`is_char_device`] |
 //! | directories | [`create_private_dir`], [`is_shared`], [`is_foreign`], [`close_dir_to_others`], [`sync_dir`] |
 //! | files and sockets that may be open | [`raise_descriptor_limit`], [`descriptor_limit`], [`check_spare_descriptors`], [`out_of_descriptors`], [`is_out_of_descriptors`] |
 //! | names | [`names_dns_servers`], [`user`] |

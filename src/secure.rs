@@ -28,7 +28,7 @@ pub use api::{
     Bridge, Config, HandshakeRecord, Incoming, Load, Outgoing, QuotaUse, Receipt, Service, Statistics,
     Transmit,
 };
-pub use api::{files, relays, stats};
+pub use api::{files, relays, stats, trace};
 pub use crypto::credential::Credential;
 pub use crypto::handshake::{Lanes, PROTOCOL_VERSION};
 pub use crypto::line::{BridgeLine, Identity};

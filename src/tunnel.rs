@@ -23,6 +23,7 @@ mod siblings;
 mod standing;
 mod stats;
 mod stream;
+mod trace;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -58,6 +59,8 @@ pub use set_back::ClockWasAhead;
 use siblings::Siblings;
 pub use stats::{AccountCounts, Stats};
 pub use stream::TunnelStream;
+use trace::Outlet;
+pub use trace::{Traced, TracedLogin};
 
 /// How long a connect waits for the slower ones of several accounts once one is online. Accounts that
 /// come later than that cannot join a connection any more (the aliases are part of its key).
@@ -177,6 +180,8 @@ struct State {
     files: Option<Files>,
     /// Where they use relays.
     relays: Option<Relays>,
+    /// Where somebody wants a trace.
+    trace: Option<Outlet>,
 }
 
 /// Who waits for a stream.
@@ -422,6 +427,7 @@ impl Tunnel {
             keeper.flush().await;
         }
         self.shared.write_relays().await;
+        Shared::end_trace(&mut self.shared.lock());
         self.shared.pool.shutdown().await;
     }
 }
@@ -530,6 +536,7 @@ impl Shared {
             // Without a keep nothing is kept, and nobody is let in.
             let _ = self.records.send(record);
         }
+        Self::pass_on_trace(state);
         while let Some((key, event)) = state.cores.poll_event() {
             if let (StreamKey::Classic(_), Event::Connected(_)) = (key, &event) {
                 self.sessions_up.send_if_modified(|count| std::mem::replace(count, (*count).max(1)) == 0);
@@ -563,6 +570,7 @@ impl State {
             clocks: Clocks::default(),
             files,
             relays,
+            trace: None,
         }
     }
 

@@ -110,6 +110,7 @@ pub use self::error::{
     Unfollowed, WebServerFault, Words,
 };
 pub use self::name::{AccountName, Item};
+pub(crate) use self::pool::sibling_number;
 pub use self::pool::{AccountPool, Uploader};
 pub(crate) use self::records::{break_interval, filling};
 pub use self::socket::Socket;

@@ -10,6 +10,7 @@ use crate::client::SocksPort;
 use crate::config::Config;
 use crate::dialer::core_dialer;
 use crate::state::StateDir;
+use crate::trace::{self, TraceFile};
 
 pub(super) fn run(options: &Options, command: ClientCommand) -> u8 {
     run_command(options, |config| prepare(config, command), serve)
@@ -20,6 +21,7 @@ struct Prepared {
     state: StateDir,
     listen: SocketAddr,
     proxy: Option<tor_pt::Proxy>,
+    trace: Option<TraceFile>,
 }
 
 fn prepare(config: Config, command: ClientCommand) -> anyhow::Result<Prepared> {
@@ -28,14 +30,18 @@ fn prepare(config: Config, command: ClientCommand) -> anyhow::Result<Prepared> {
         "--listen: must be an address of this machine alone, such as 127.0.0.1: whoever reaches the port can use the accounts"
     );
     let state = StateDir::open_or_ephemeral(state_dir(command.state.state).as_deref());
-    Ok(Prepared { config, state, listen: command.listen, proxy: proxy_of_person()? })
+    let trace = trace::open(command.trace.trace.as_deref(), config.trace.as_deref())?;
+    Ok(Prepared { config, state, listen: command.listen, proxy: proxy_of_person()?, trace })
 }
 
 async fn serve(prepared: Prepared) -> anyhow::Result<Ending> {
-    let Prepared { config, state, listen, proxy } = prepared;
+    let Prepared { config, state, listen, proxy, trace } = prepared;
     let dialer = core_dialer(tor_pt::Dialer::through(proxy));
     let opened = SocksPort::open(listen, config, state, dialer).await;
     let port = opened.with_context(|| format!("listening on {listen}"))?;
+    if let Some(trace) = trace {
+        trace.follow(port.tunnel());
+    }
     announce(&format!("LISTENING {}", port.address()))?;
     until_stopped(port.tunnel(), port.serve()).await
 }

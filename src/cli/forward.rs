@@ -15,6 +15,7 @@ use crate::config::{BridgeConfig, Config, parse_bridge_line};
 use crate::dialer::core_dialer;
 use crate::protocol::Address;
 use crate::state::StateDir;
+use crate::trace::{self, TraceFile};
 
 pub(super) fn run(options: &Options, command: Forward) -> u8 {
     run_command(options, |config| prepare(config, command), forward)
@@ -28,6 +29,7 @@ struct Prepared {
     listen: SocketAddr,
     target: Target,
     proxy: Option<tor_pt::Proxy>,
+    trace: Option<TraceFile>,
 }
 
 fn prepare(config: Config, command: Forward) -> anyhow::Result<Prepared> {
@@ -40,7 +42,8 @@ fn prepare(config: Config, command: Forward) -> anyhow::Result<Prepared> {
     BridgeConfig::resolve(arguments.iter().map(|(key, value)| (key, value)), &config)?;
     let state = StateDir::open_or_ephemeral(state_dir(command.state.state).as_deref());
     let proxy = proxy_of_person()?;
-    Ok(Prepared { config, state, arguments, listen: command.listen, target: command.target, proxy })
+    let trace = trace::open(command.trace.trace.as_deref(), config.trace.as_deref())?;
+    Ok(Prepared { config, state, arguments, listen: command.listen, target: command.target, proxy, trace })
 }
 
 /// The document's client names an account and nothing else: unless the file says more, it speaks the classic protocol.
@@ -57,10 +60,13 @@ fn read_bridge_line(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
 }
 
 async fn forward(prepared: Prepared) -> anyhow::Result<Ending> {
-    let Prepared { config, state, arguments, listen, target, proxy } = prepared;
+    let Prepared { config, state, arguments, listen, target, proxy, trace } = prepared;
     let remote = target.to_address().context("the target's name cannot be written into a header")?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
     let tunnel = start(&config, core_dialer(tor_pt::Dialer::through(proxy)));
+    if let Some(trace) = trace {
+        trace.follow(&tunnel);
+    }
     let client = std::sync::Arc::new(Client::new(tunnel.clone(), config, state));
     let bridge = client.resolve(&arguments)?;
     let accounts = client.log_in(&bridge);

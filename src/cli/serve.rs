@@ -19,6 +19,7 @@ use crate::dialer::core_dialer;
 use crate::lanes;
 use crate::metrics;
 use crate::state::StateError;
+use crate::trace::{self, TraceFile};
 use crate::tunnel::Tunnel;
 use crate::xmpp::{AccountId, AccountPool, AccountStatus};
 
@@ -33,6 +34,7 @@ struct Prepared {
     speaks: Speaks,
     dialer: tor_pt::Dialer,
     lanes: lanes::InUse,
+    trace: Option<TraceFile>,
 }
 
 fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
@@ -45,11 +47,12 @@ fn prepare(config: Config, command: Serve) -> anyhow::Result<Prepared> {
     let dialer = tor_pt::Dialer::through(proxy_of_person()?);
     let lanes = if speaks.secure { lanes::of_bridge(&config, dialer.clone())? } else { Default::default() };
     let destination = Destination::Allowed(command.allow);
-    Ok(Prepared { config, state, destination, speaks, dialer, lanes })
+    let trace = trace::open(command.trace.trace.as_deref(), config.trace.as_deref())?;
+    Ok(Prepared { config, state, destination, speaks, dialer, lanes, trace })
 }
 
 async fn serve(prepared: Prepared) -> anyhow::Result<Ending> {
-    let Prepared { config, state, destination, speaks, dialer, lanes } = prepared;
+    let Prepared { config, state, destination, speaks, dialer, lanes, trace } = prepared;
     let state = Arc::new(open_state(&state).await.map_err(advised)?);
     let identity = secure_identity(&config, &state, speaks)?;
     let (pool, events) = AccountPool::with_limits(core_dialer(dialer), &config.limits);
@@ -60,6 +63,7 @@ async fn serve(prepared: Prepared) -> anyhow::Result<Ending> {
     let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, secure);
     let tunnel = Tunnel::start(pool, events, protocols);
     metrics::start(config.metrics, &tunnel);
+    trace.into_iter().for_each(|trace| trace.follow(&tunnel));
     tunnel.keep_quotas(Arc::new(KeptQuotas::new(Arc::clone(&state))));
     let work = async {
         tokio::select! {

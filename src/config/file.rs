@@ -14,7 +14,7 @@ use super::error::{ConfigError, Location, Problem, Warning};
 use super::guest::Guest;
 use super::input::{Text, check_certificates, read_text};
 use super::key::{CertificatePin, PresharedKey};
-use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, COMPONENT, METRICS, SECTIONS};
+use super::keys::{ACCOUNT, ARGUMENTS, BRIDGE, CLIENT, COMPONENT, METRICS, SECTIONS, TRACE};
 use super::lanes::Lanes;
 use super::limits::Limits;
 use super::value::{parse_jid, parse_server, parse_tls};
@@ -109,6 +109,9 @@ fn read_settings(root: &Section<'_>, path: &Path, config: &mut Config) -> Result
     }
     if let Some(section) = root.table("metrics", "[metrics]", METRICS)? {
         config.metrics = section.parsed("listen", parse_metrics)?.map(|given| given.value);
+    }
+    if let Some(section) = root.table("trace", "[trace]", TRACE)? {
+        config.trace = read_path(&section, "file", directory_of(path))?.map(|given| given.value);
     }
     Ok(())
 }

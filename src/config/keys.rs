@@ -14,9 +14,10 @@ pub(super) const CLIENT: &[&str] =
 pub(super) const BRIDGE: &[&str] = &["classic", "psk"];
 
 pub(super) const METRICS: &[&str] = &["listen"];
+pub(super) const TRACE: &[&str] = &["file"];
 
 /// All sections with their keys; those of `[limits]` are in [`Limits::BOUNDS`](super::Limits::BOUNDS).
-pub(super) const SECTIONS: [(&str, &[&str]); 8] = [
+pub(super) const SECTIONS: [(&str, &[&str]); 9] = [
     ("account", ACCOUNT),
     ("component", COMPONENT),
     ("client", CLIENT),
@@ -25,4 +26,5 @@ pub(super) const SECTIONS: [(&str, &[&str]); 8] = [
     ("lanes", lanes::KEYS),
     ("limits", &[]),
     ("metrics", METRICS),
+    ("trace", TRACE),
 ];

@@ -20,6 +20,7 @@ use crate::dialer::core_dialer;
 use crate::logging::{self, Severity, Sink, ThreadLog};
 use crate::os;
 use crate::state::StateDir;
+use crate::trace;
 use crate::tunnel::FAREWELL;
 
 /// The file descriptors that a runtime takes: 8, more than it has today.
@@ -153,12 +154,16 @@ async fn serve(plan: Plan, state: StateDir, mailbox: &Mailbox, (tell, stopped): 
     let Plan { mut config, proxy, .. } = plan;
     fit_to_descriptors(&mut config.limits);
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let trace = trace::open_or_warn(config.trace.as_deref());
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let dialer = core_dialer(tor_pt::Dialer::through(proxy));
     let port = match SocksPort::open(listen, config, state, dialer).await {
         Ok(port) => port,
         Err(error) => return tell_error(tell, StartError::System("listening", error)),
     };
+    if let Some(trace) = trace {
+        trace.follow(port.tunnel());
+    }
     tracing::info!("listening at {}", port.address());
     let mut sessions = port.tunnel().sessions_up();
     let _ = tell.send(Ok(port.address()));

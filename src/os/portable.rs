@@ -17,6 +17,17 @@ pub fn open_private(options: &mut OpenOptions, path: &Path) -> io::Result<File> 
     options.open(path)
 }
 
+/// Opens a file that is no symbolic link, as far as can be seen before.
+///
+/// # Errors
+/// When the operating system refuses, and for a symbolic link.
+pub fn open_private_unfollowed(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    if path.is_symlink() {
+        return Err(io::Error::other("it is a symbolic link"));
+    }
+    open_private(options, path)
+}
+
 /// Nothing: there are no modes.
 ///
 /// # Errors
@@ -149,6 +160,7 @@ mod tests {
         assert_eq!(text, "text");
         let metadata = file.metadata().unwrap();
         assert!(!is_world_readable(&metadata) && !is_char_device(metadata.file_type()));
+        assert!(open_private_unfollowed(OpenOptions::new().read(true), &path).is_ok());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpStream;
@@ -17,8 +18,19 @@ use tokio::net::TcpStream;
 /// # Errors
 /// When the operating system refuses.
 pub fn open_private(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
-    options.mode(0o600).custom_flags(nonblocking).open(path)
+    open_with(OFlags::NONBLOCK, options, path)
+}
+
+/// The same, but where the path itself is a symbolic link, that is refused and not followed.
+///
+/// # Errors
+/// When the operating system refuses, and for a symbolic link.
+pub fn open_private_unfollowed(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    open_with(OFlags::NONBLOCK | OFlags::NOFOLLOW, options, path)
+}
+
+fn open_with(flags: OFlags, options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    options.mode(0o600).custom_flags(i32::try_from(flags.bits()).unwrap_or_default()).open(path)
 }
 
 /// Closes a file to other users, if it is one and not a pipe or a device.
@@ -196,6 +208,19 @@ mod tests {
         close_to_others(&file).unwrap();
         assert_eq!(mode(&path), 0o600);
         assert!(!is_world_readable(&file.metadata().unwrap()));
+    }
+
+    #[test]
+    fn a_symbolic_link_is_followed_only_where_that_is_meant() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("f"), dir.path().join("l"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        assert!(open_private_unfollowed(&mut options, &link).is_err() && !file.exists());
+        open_private(&mut options, &link).unwrap();
+        open_private_unfollowed(&mut options, &file).unwrap();
+        assert_eq!(mode(&file), 0o600);
     }
 
     #[test]

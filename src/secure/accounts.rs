@@ -228,6 +228,11 @@ impl Accounts {
         ids.iter().any(|id| self.senders.quotas.restraint(*id).is_some())
     }
 
+    /// How much an account has used of what it may send in a day, in hundredths; none where it has no bound.
+    pub(crate) fn percent_used(&self, id: AccountId) -> Option<u8> {
+        self.senders.quotas.percent_used(id)
+    }
+
     fn arm_quotas(&mut self) {
         if let Some(at) = self.senders.quotas.next_timeout() {
             self.timers.arm(TimerKey::Quotas, at);

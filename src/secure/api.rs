@@ -4,6 +4,7 @@ pub mod files;
 pub(crate) mod news;
 pub mod relays;
 pub mod stats;
+pub mod trace;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

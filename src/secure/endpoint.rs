@@ -30,6 +30,7 @@ use crate::protocol::{Address, CloseReason, Core as _, StreamId};
 use crate::secure::api::files::FileTask;
 use crate::secure::api::news::News;
 use crate::secure::api::relays::RelayTask;
+use crate::secure::api::trace::Traced;
 use crate::secure::api::{Bridge, Config, HandshakeRecord, Service, Statistics, Transmit};
 use crate::secure::budget::price;
 use crate::secure::crypto::entropy::Entropy;
@@ -269,6 +270,22 @@ impl Endpoint {
     /// The next thing that somebody who waits for a first connection wants to know.
     pub fn poll_news(&mut self) -> Option<News> {
         self.shared.news.pop_front()
+    }
+
+    /// From now on it keeps what it decides and what happens to it until [`poll_trace`](Self::poll_trace) takes that. Whoever asks for it has to
+    /// poll with everything else: of what waits for too long, it is only said how much there was.
+    pub fn start_trace(&mut self) {
+        self.shared.tracer.start();
+    }
+
+    /// Nobody wants to know any more.
+    pub fn stop_trace(&mut self) {
+        self.shared.tracer.stop();
+    }
+
+    /// The next thing that was traced, in their order.
+    pub fn poll_trace(&mut self) -> Option<Traced> {
+        self.shared.tracer.poll()
     }
 
     /// What the wall clock shows, in seconds since 1970: the two ends must agree on the minute, more or less.

@@ -488,6 +488,11 @@ impl Path {
         self.window.in_flight()
     }
 
+    /// How much may be on its way.
+    pub(crate) fn window(&self) -> &Window {
+        &self.window
+    }
+
     /// The size of blocks.
     pub(crate) fn block_size(&self) -> usize {
         self.window.block_size()

@@ -38,6 +38,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod timeouts;
+mod trace;
 mod transmit;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -326,6 +327,7 @@ impl Session {
             (self.has_paths_to_check, self.carries_much) = (false, carries_much);
             self.dial(now, shared);
         }
+        self.trace_changes(now, shared);
     }
 
     /// Takes note of what the peer says of its accounts.
@@ -381,6 +383,7 @@ impl Session {
         if let LastWord::Ours(Some(farewell)) = last {
             self.send_farewell(now, farewell, shared);
         }
+        self.trace_ended(now, reason, last, shared);
         let is_client = self.client_side().is_some();
         for path in self.paths.values() {
             // A bridge's would go before everything else, and a client can have it end many paths at once. A genuine client learns

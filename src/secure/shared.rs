@@ -3,6 +3,7 @@
 pub(crate) mod introductions;
 pub(crate) mod routes;
 pub(crate) mod tally;
+pub(crate) mod tracer;
 pub(crate) mod uploads;
 pub(crate) mod wall_clock;
 
@@ -25,6 +26,7 @@ use crate::secure::path::Path;
 use crate::secure::shared::introductions::Introductions;
 use crate::secure::shared::routes::{Owner, Routes};
 use crate::secure::shared::tally::Tally;
+use crate::secure::shared::tracer::Tracer;
 use crate::secure::shared::uploads::Uploads;
 use crate::secure::shared::wall_clock::WallClock;
 use crate::secure::streams::{self, Credit, StreamLimits};
@@ -52,6 +54,8 @@ pub(crate) struct Shared {
     /// What each client takes of what is there for all.
     pub(crate) ledger: Ledger<Option<BareJid>>,
     pub(crate) tally: Tally,
+    /// What is traced, if somebody wants that.
+    pub(crate) tracer: Tracer,
     /// What has come about and nobody was told yet.
     pub(crate) news: VecDeque<News>,
     last_number: u64,
@@ -76,6 +80,7 @@ impl Shared {
             introductions: Introductions::default(),
             ledger,
             tally: Tally::default(),
+            tracer: Tracer::default(),
             news: VecDeque::new(),
             last_number: 0,
         }
@@ -113,7 +118,16 @@ impl Shared {
         let delivery = self.accounts.new_delivery(&mut *self.entropy);
         self.routes.expect(path.id(), delivery);
         self.accounts.on_sent(now, path.sending(), delivery, data.len());
+        self.trace_budget(now, path.via());
         path.block(now, delivery, data)
+    }
+
+    /// Traces what an account has used of its budget.
+    fn trace_budget(&mut self, now: Instant, account: AccountId) {
+        let Some(trace) = self.tracer.on() else { return };
+        if let Some(percent) = self.accounts.percent_used(account) {
+            trace.note_budget(now, account, percent);
+        }
     }
 
     /// Sends a block before all packets.

@@ -330,6 +330,11 @@ impl Accounts {
     }
 }
 
+/// Which of all siblings this login is, counted from 1; 0 for an account's own login.
+pub(crate) fn sibling_number(id: AccountId) -> u64 {
+    id.0.saturating_sub(FIRST_SIBLING)
+}
+
 /// A resource as Prosody makes them, and the state for first logins: 12 random characters.
 fn draw_resource() -> ResourcePart {
     let text = URL_SAFE_NO_PAD.encode(rand::random::<[u8; RESOURCE_BYTES]>());

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use hexchat_lab::Kind;
 use hexchat_lab::server::UPLOAD;
 
-use crate::harness::{on_both_servers, random_bytes, transfer};
+use crate::harness::{called, on_both_servers, random_bytes, trace_of, transfer};
 use crate::with_files::{Lanes, WithFiles};
 
 /// 2 MB: by stanzas 200 seconds at a stock Prosody, and eleven minutes at a stock ejabberd.
@@ -58,4 +58,19 @@ fn a_bridge_that_does_not_know_by_which_way_says_so_once_and_takes_no_part() {
     let config = lab.config(&["bob"], &crate::harness::Route::StartTls);
     let bridge = crate::pair::Bridge::configured(config, "127.0.0.1:9".parse().unwrap());
     assert_eq!(bridge.half.count("files are not used: [lanes] proxy"), 1);
+}
+
+#[test]
+fn a_trace_says_that_bulk_goes_by_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace");
+    let lanes: &'static str = format!("[trace]\nfile = \"{}\"", path.display()).leak();
+    let upload = hexchat_lab::server::Upload { max_file: 10 << 20, daily: 100 << 20 };
+    let mut halves = WithFiles::with(Kind::Prosody, upload, Lanes { client: "", bridge: lanes });
+    let (application, server) = halves.stream_with_service();
+    transfer(server, application, &random_bytes(BULK));
+    let trace = trace_of(&mut halves.bridge.half, &path);
+    let lanes: Vec<_> = called(&trace, "lane_chosen").iter().map(|line| line["lane"].clone()).collect();
+    assert_eq!(lanes[..2], ["chat", "files"]);
+    assert!(called(&trace, "file_made").iter().any(|line| line["waiting"].as_u64() > Some(0)), "{trace:#?}");
 }

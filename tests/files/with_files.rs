@@ -23,7 +23,7 @@ pub(crate) struct Lanes {
 /// Both halves, one account each.
 pub(crate) struct WithFiles {
     _lab: Lab,
-    _bridge: Bridge,
+    pub(crate) bridge: Bridge,
     pub(crate) forward: Half,
     pub(crate) entrance: SocketAddr,
     target: Target,
@@ -47,7 +47,7 @@ impl WithFiles {
         let config = lab.config(&["alice"], &Route::StartTls) + &format!("[lanes]\n{}\n", lanes.client);
         let forward = bridge.forward_through(&of_client.uri(), &config);
         let entrance = forward.entrance();
-        Self { _lab: lab, _bridge: bridge, forward, entrance, target, of_client, of_bridge }
+        Self { _lab: lab, bridge, forward, entrance, target, of_client, of_bridge }
     }
 
     /// A stream: the application's end, and the target's.

@@ -3,12 +3,14 @@
 mod half;
 mod lab;
 mod target;
+mod trace;
 mod transfer;
 
 pub(crate) use half::{Half, write_private};
 pub(crate) use hexchat_lab::on_both_servers;
 pub(crate) use lab::{Lab, Route};
 pub(crate) use target::{Target, connect};
+pub(crate) use trace::{called, trace_of};
 pub(crate) use transfer::{
     Outcome, echo, random_bytes, transfer, transfer_despite, transfer_through_cuts, wait_until_closed,
     wait_until_it_works,

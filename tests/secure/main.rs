@@ -23,4 +23,5 @@ mod slow_reader;
 mod small_stanzas;
 mod strangers;
 mod swallowed;
+mod traces;
 mod trouble;

@@ -12,7 +12,7 @@
 //! | `puppet` | a client that holds the bridge line and keeps to no rule |
 //! | `../simulation/over_ibb` | an endpoint and its bytestreams |
 //! | `../simulation/arena` | a bridge and several such clients, beside one that keeps to the protocol |
-//! | `carrying`, `early`, `carriers`, `bounds`, `failing`, `files`, `relays`, `swallowing`, `door`, `admission`, `hostile`, `hoarding` | one story each |
+//! | `carrying`, `early`, `carriers`, `bounds`, `failing`, `files`, `relays`, `swallowing`, `traces`, `door`, `admission`, `hostile`, `hoarding` | one story each |
 //!
 //! `HEXCHAT_SEED=n` replays one random world, and `HEXCHAT_SEEDS=n` sets how many are tried.
 
@@ -69,4 +69,5 @@ mod relays;
 mod setup;
 mod slow_relays;
 mod swallowing;
+mod traces;
 mod upload_service;

@@ -3,14 +3,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hexchat_pt::carrier::ibb::{Incoming, Outgoing, Transmit};
 use hexchat_pt::protocol::{AccountChange, AccountId, Address, CloseReason, Core, StreamId};
+use hexchat_pt::secure::trace::{TraceEvent, Traced};
 use hexchat_pt::secure::{Bridge, Config, Credential, Persisted, Service, Token};
 use xmpp_parsers::jid::Jid;
 
 use crate::letters::{Body, Stanza};
+use crate::network::Side;
 use crate::over_ibb::{OverIbb, WALL_CLOCK};
 use crate::program::Program;
 use crate::proxy::{self, Caller};
@@ -27,9 +29,45 @@ pub(crate) struct Machine {
     pub(crate) accepted: Rc<RefCell<Vec<(Credential, u64)>>>,
     pub(crate) disk_is_full: Rc<Cell<bool>>,
     booted: Rc<Cell<Option<Instant>>>,
+    /// What both programs have traced, if somebody wants that.
+    traces: Option<Rc<RefCell<Vec<Noted>>>>,
+}
+
+/// What a program has traced.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Noted {
+    pub(crate) side: Side,
+    /// Since the first that was traced.
+    pub(crate) at: Duration,
+    pub(crate) event: TraceEvent,
+    first: Instant,
+}
+
+impl Noted {
+    /// What is the same in each world of a seed.
+    pub(crate) fn without_clock(&self) -> (Side, Duration, TraceEvent) {
+        (self.side, self.at, self.event)
+    }
 }
 
 impl Machine {
+    /// One whose programs trace what they do.
+    pub(crate) fn traced() -> Self {
+        Self { traces: Some(Rc::default()), ..Self::default() }
+    }
+
+    /// What they have traced, in its order.
+    pub(crate) fn trace(&self) -> Vec<Noted> {
+        self.traces.as_ref().map(|traces| traces.borrow().clone()).unwrap_or_default()
+    }
+
+    fn note(&self, side: Side, traced: &Traced) {
+        let Some(traces) = &self.traces else { return };
+        let first = traces.borrow().first().map_or(traced.at, |noted| noted.first);
+        let at = traced.at.saturating_duration_since(first);
+        traces.borrow_mut().push(Noted { side, at, event: traced.event, first });
+    }
+
     fn wall_clock(&self, now: Instant) -> u64 {
         let booted = self.booted.get().unwrap_or(now);
         self.booted.set(Some(booted));
@@ -62,8 +100,12 @@ impl Ours {
         entropy: Rng,
     ) -> Self {
         let most_buffered = 2 * config.queue_per_stream + 4096;
+        let mut endpoint = OverIbb::new(config, service, Box::new(entropy));
+        if machine.traces.is_some() {
+            endpoint.start_trace();
+        }
         Self {
-            endpoint: OverIbb::new(config, service, Box::new(entropy)),
+            endpoint,
             machine,
             bridge,
             porter: None,
@@ -84,6 +126,13 @@ impl Ours {
     pub(crate) fn with_caller(mut self, caller: Caller) -> Self {
         self.caller = Some(caller);
         self
+    }
+
+    fn keep_trace(&mut self) {
+        let side = if self.bridge.is_some() { Side::Left } else { Side::Right };
+        while let Some(traced) = self.endpoint.poll_trace() {
+            self.machine.note(side, &traced);
+        }
     }
 
     fn keep_mementos(&mut self, now: Instant) {
@@ -185,6 +234,7 @@ impl Program<Body> for Ours {
 
     fn poll_transmit(&mut self, now: Instant) -> Option<(AccountId, Jid, Stanza)> {
         self.keep_mementos(now);
+        self.keep_trace();
         if let Some(porter) = &mut self.porter {
             porter.carry_out(now, &mut self.endpoint);
         }

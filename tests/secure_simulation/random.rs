@@ -7,6 +7,7 @@ use hexchat_pt::secure::{Config, MOST_FIRST_BYTES};
 
 use crate::flow::{Decision, End, Flow, Outcome, Script};
 use crate::network::{Conditions, Seat, Side, Time};
+use crate::ours::Machine;
 use crate::proxy::{self, Proxy};
 use crate::rng::Rng;
 use crate::seeds::try_seeds;
@@ -18,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// How bad it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Weather {
+pub(crate) enum Weather {
     /// Delay, reordering across accounts, shaping, slow readers.
     Calm,
     /// Also connections and servers that break, and come back before a session is given up: nothing may be lost.
@@ -58,8 +59,8 @@ fn the_same_seed_gives_the_same_log() {
 }
 
 /// A world and what is known of it beforehand.
-struct Case {
-    world: World,
+pub(crate) struct Case {
+    pub(crate) world: World,
     /// When the last fault is over, the last reader reads again, and everything could have been sent.
     settled_at: Time,
     killed: Option<Side>,
@@ -141,6 +142,11 @@ fn draw_proxy(seed: u64) -> Option<(Proxy, [bool; 2])> {
 }
 
 fn draw(seed: u64, weather: Weather, keep_log: bool) -> Case {
+    draw_on(Machine::default(), seed, weather, keep_log)
+}
+
+/// The same, on this machine.
+pub(crate) fn draw_on(machine: Machine, seed: u64, weather: Weather, keep_log: bool) -> Case {
     let mut rng = Rng::new(seed);
     let accounts = [rng.within(1..5), rng.within(1..5)];
     let named = rng.within(1..accounts[1] + 1);
@@ -155,7 +161,7 @@ fn draw(seed: u64, weather: Weather, keep_log: bool) -> Case {
     let proxy = draw_proxy(seed);
     let setup =
         Setup { seed, accounts, named, psk, is_federated, conditions, config, uploads, proxy, keep_log };
-    let mut world = World::new(setup);
+    let mut world = World::with_machine(setup, machine);
     let mut bytes = 0;
     let mut settled_at = 60 * SECOND;
     for number in 0..rng.within(1..6) as usize {

@@ -10,6 +10,7 @@ use tor_pt::{Message, Phase};
 use super::Managed;
 use crate::client::{self, Client, accept, socks};
 use crate::state::StateDir;
+use crate::trace;
 use crate::tunnel::Tunnel;
 
 pub(super) async fn run(managed: &Managed<'_>) {
@@ -35,6 +36,9 @@ async fn start(managed: &Managed<'_>) -> anyhow::Result<(TcpListener, Client, Tu
     managed.stdout.send(Message::CmethodsDone);
     let state = StateDir::open_or_ephemeral(Some(managed.launch.common().state_dir()));
     let tunnel = client::start(&config, managed.dialer());
+    if let Some(trace) = trace::open_or_warn(config.trace.as_deref()) {
+        trace.follow(&tunnel);
+    }
     Ok((listener, Client::new(tunnel.clone(), config, state), tunnel))
 }
 

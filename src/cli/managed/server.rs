@@ -16,6 +16,7 @@ use crate::lanes;
 use crate::metrics;
 use crate::secure::Identity;
 use crate::state::StateDir;
+use crate::trace;
 use crate::tunnel::Tunnel;
 use crate::xmpp::AccountPool;
 
@@ -68,6 +69,7 @@ async fn serve(managed: &Managed<'_>, launch: &ServerLaunch, bridge: Bridge) {
     let protocols = bridge_protocols(&config, &state, (&accounts, &pool), speaks.classic, secure);
     let tunnel = Tunnel::start(pool, events, protocols);
     metrics::start(config.metrics, &tunnel);
+    trace::open_or_warn(config.trace.as_deref()).into_iter().for_each(|trace| trace.follow(&tunnel));
     tunnel.keep_quotas(Arc::new(KeptQuotas::new(Arc::clone(&state))));
     let destination = destination(managed, launch, config.limits.dial_timeout);
     tokio::select! {

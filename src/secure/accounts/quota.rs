@@ -144,6 +144,11 @@ impl Quotas {
         self.quotas.values().map(|quota| quota.part_used(now)).reduce(f64::max)
     }
 
+    /// How much the account of a login had used when it sent something last, in hundredths.
+    pub(crate) fn percent_used(&self, id: AccountId) -> Option<u8> {
+        Some(self.quotas.get(self.names.get(&id)?)?.percent())
+    }
+
     /// What an account has to keep to that has sent all, or all but what a large block takes.
     pub(crate) fn restraint(&self, id: AccountId) -> Option<Restraint> {
         let quota = self.quotas.get(self.names.get(&id)?)?;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use xmpp_parsers::jid::{BareJid, FullJid};
 
 use crate::protocol::{AccountId, SizeLimit};
+use crate::secure::api::trace::TraceEvent;
 use crate::secure::api::{Load, QuotaUse};
 use crate::secure::endpoint::Endpoint;
 use crate::secure::ids::{PathId, SessionKey};
@@ -97,6 +98,7 @@ impl Endpoint {
     }
 
     pub(super) fn on_online(&mut self, now: Instant, id: AccountId, jid: FullJid, resumed: bool) {
+        self.shared.tracer.note(now, TraceEvent::AccountOnline { account: id, resumed });
         let users = self.sessions_using(id);
         if self.shared.accounts.on_online(id, jid, resumed) {
             for key in &users {
@@ -119,6 +121,9 @@ impl Endpoint {
     }
 
     pub(super) fn on_suspended(&mut self, now: Instant, id: AccountId) {
+        if self.shared.accounts.online(id).is_some() {
+            self.shared.tracer.note(now, TraceEvent::AccountSuspended { account: id });
+        }
         self.shared.accounts.suspend(id);
         self.guests_at(id).for_each(|path| path.suspend(now));
         for key in self.sessions_using(id) {
@@ -127,6 +132,12 @@ impl Endpoint {
     }
 
     pub(super) fn on_gone(&mut self, now: Instant, id: AccountId) {
+        // Others were never online.
+        let is_known = self.shared.accounts.jid_of(id).is_some();
+        if let Some(trace) = self.shared.tracer.on().filter(|_| is_known) {
+            trace.note(now, TraceEvent::AccountGone { account: id });
+            trace.forget_account(id);
+        }
         self.shared.accounts.remove(id);
         self.shared.proxied.remove(&id);
         for path in self.ids_of_guests_at(id) {

@@ -320,6 +320,7 @@ impl Endpoint {
         self.half_open.rename(HalfOpenKey::Guest(path.id()), HalfOpenKey::Unconfirmed(key));
         self.shared.send_block(now, &mut path, message.into());
         let mut session = Session::unconfirmed(key, client, path.client(), established);
+        session.trace_opened(now, &mut self.shared);
         session.handle_path(now, path, &mut self.shared);
         if has_taken_early {
             session.take_early(now, early, &mut self.shared);

@@ -6,10 +6,11 @@ use crate::protocol::CloseReason;
 use crate::secure::accounts::answer_shares::Answer;
 use crate::secure::api::Receipt;
 use crate::secure::api::news::News;
+use crate::secure::api::trace::PathEnd;
 use crate::secure::crypto::handshake::{Initiator, Status};
 use crate::secure::delivery::Delivery;
 use crate::secure::ids::PathId;
-use crate::secure::path::PathState;
+use crate::secure::path::{Path, PathState};
 use crate::secure::session::established::{Agreed, BadPacket, ClosedByPeer, Established};
 use crate::secure::session::{Role, Session, SessionEvent};
 use crate::secure::shared::Shared;
@@ -31,7 +32,7 @@ impl Session {
             return;
         };
         if shared.accounts.is_full_of_answers(path.via(), path.client()) {
-            self.fail_path(now, id, shared);
+            self.fail_path(now, id, PathEnd::Crowded, shared);
             return self.apply_changes(now, shared);
         }
         let bytes = data.len();
@@ -51,7 +52,7 @@ impl Session {
             return;
         };
         if shared.accounts.is_full_of_answers(path.via(), path.client()) {
-            self.fail_path(now, id, shared);
+            self.fail_path(now, id, PathEnd::Crowded, shared);
         } else {
             self.refuse_block(now, id, receipt, shared);
         }
@@ -63,7 +64,7 @@ impl Session {
         if let Some(path) = self.paths.get(&id) {
             shared.accounts.refuse(path.via(), path.peer().clone(), receipt);
         }
-        self.fail_path(now, id, shared);
+        self.fail_path(now, id, PathEnd::Damaged, shared);
     }
 
     /// Takes what is in a block; false when it makes no sense.
@@ -110,6 +111,7 @@ impl Session {
         }
         let outcome = established.handle_packet(now, block);
         if outcome.is_ok() && self.state.on_confirmed() {
+            self.trace_confirmed(now, shared);
             self.events.extend(self.client.clone().map(SessionEvent::Confirmed));
         }
         match outcome {
@@ -136,7 +138,7 @@ impl Session {
             return;
         };
         let (via, client, answer) = (path.via(), path.client(), Answer::to_peer_of(path, receipt));
-        self.drop_path(now, id, shared);
+        self.drop_path(now, id, PathEnd::Closed, shared);
         if !shared.accounts.is_full_of_answers(via, client) {
             shared.accounts.answer(now, answer);
         }
@@ -150,12 +152,14 @@ impl Session {
             return;
         };
         let was_usable = path.is_usable();
+        let had_stalled = path.is_open() && !was_usable && !path.is_suspended();
         path.on_taken(now, delivery);
         if path.is_first_contact() && path.largest_taken() == 0 {
             shared.tell(News::BridgeFound(path.via()));
         }
         shared.accounts.on_path_taken(now, path, delivery);
-        if path.is_opening() {
+        self.trace_answered(now, id, had_stalled, shared);
+        if self.paths.get(&id).is_some_and(Path::is_opening) {
             self.on_path_open(now, id, shared);
         } else if was_usable {
             self.fit_buffers();
@@ -177,13 +181,13 @@ impl Session {
         if let Some(early) = self.state.early_mut() {
             early.on_failed(CloseReason::LineRefused);
         }
-        self.drop_path(now, id, shared);
+        self.drop_path(now, id, PathEnd::Refused, shared);
         self.apply_changes(now, shared);
     }
 
     /// Something that went by a path found nobody.
     pub(crate) fn handle_undelivered(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
-        self.on_absent(now, id, CloseReason::PeerUnavailable, shared);
+        self.on_absent(now, id, (CloseReason::PeerUnavailable, PathEnd::Undelivered), shared);
     }
 
     /// Something that went by a path did not even reach the peer's server.
@@ -191,10 +195,16 @@ impl Session {
         if let Some(path) = self.paths.get(&id) {
             shared.accounts.on_path_trouble(now, path);
         }
-        self.on_absent(now, id, CloseReason::PeerServerUnreachable, shared);
+        self.on_absent(now, id, (CloseReason::PeerServerUnreachable, PathEnd::Unreachable), shared);
     }
 
-    fn on_absent(&mut self, now: Instant, id: PathId, reason: CloseReason, shared: &mut Shared) {
+    fn on_absent(
+        &mut self,
+        now: Instant,
+        id: PathId,
+        (reason, cause): (CloseReason, PathEnd),
+        shared: &mut Shared,
+    ) {
         let Some(path) = self.paths.get(&id) else {
             // Never: the routes name only paths that are there.
             return;
@@ -204,7 +214,7 @@ impl Session {
             // Without a session no path is for anything but a handshake.
             early.on_failed(reason);
         }
-        self.drop_path(now, id, shared);
+        self.drop_path(now, id, cause, shared);
         if let Some(side) = self.client_side_mut() {
             side.pairs.on_absent((via, &peer));
         }
@@ -228,7 +238,9 @@ impl Session {
         message: &[u8],
         shared: &mut Shared,
     ) {
-        let Ok((welcome, keys)) = initiator.finish(message) else { return self.fail_path(now, id, shared) };
+        let Ok((welcome, keys)) = initiator.finish(message) else {
+            return self.fail_path(now, id, PathEnd::Damaged, shared);
+        };
         let known = self.established().map(|established| established.id);
         if matches!(welcome.status, Status::New) || known == Some(welcome.session) {
             shared.tally.completed += 1;
@@ -237,8 +249,11 @@ impl Session {
             }
         }
         match welcome.status {
-            Status::Resumed if known == Some(welcome.session) => self.on_path_open(now, id, shared),
-            Status::Resumed => self.fail_path(now, id, shared),
+            Status::Resumed if known == Some(welcome.session) => {
+                self.trace_resumed(now, id, shared);
+                self.on_path_open(now, id, shared);
+            }
+            Status::Resumed => self.fail_path(now, id, PathEnd::Damaged, shared),
             Status::New => {
                 let lanes = welcome.lanes.and(shared.config.lanes);
                 let agreed = Agreed { id: welcome.session, keys, lanes };
@@ -252,6 +267,7 @@ impl Session {
                     let streams = early.on_welcome(credit, welcome.has_taken_early);
                     Established::with_streams(now, agreed, streams, &mut *shared.entropy)
                 });
+                self.trace_opened(now, shared);
                 self.announce_ours(shared);
                 self.on_path_open(now, id, shared);
             }

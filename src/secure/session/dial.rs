@@ -90,6 +90,7 @@ impl Session {
             shared.tally.begun += 1;
             shared.send_block(now, &mut path, hello.into());
         }
+        self.trace_asked(now, &path, shared);
         self.paths.insert(id, path);
         Some(())
     }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::secure::api::files::{FileKey, FileTask, NoSlot, Slot};
+use crate::secure::api::trace::TraceEvent;
 use crate::secure::session::established::{Established, Files};
 use crate::secure::session::files::choice::Situation;
 use crate::secure::session::files::lane::{Report, Whose};
@@ -152,6 +153,7 @@ impl Session {
                 return files.lane.set_waiting(said);
             };
             established.make_file(now, file);
+            self.trace_file(now, file, queue.waiting, shared);
         }
     }
 
@@ -186,14 +188,17 @@ impl Session {
     }
 
     fn report_files(&mut self, now: Instant, shared: &mut Shared) {
+        let session = self.key.0;
         let Some(files) = self.files_mut() else { return };
         while let Some((account, report)) = files.lane.poll_report() {
             match report {
                 Report::Success => shared.uploads.on_success(account),
                 Report::Trouble(trouble) => {
-                    if shared.uploads.on_trouble(now, account, trouble) {
+                    let rests = shared.uploads.on_trouble(now, account, trouble);
+                    if rests {
                         files.lane.leave(account);
                     }
+                    shared.tracer.note(now, TraceEvent::FileTrouble { session, account, rests });
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::{AccountId, CloseReason};
+use crate::secure::api::trace::PathEnd;
 use crate::secure::ids::PathId;
 use crate::secure::path::Path;
 use crate::secure::session::{Role, Session, SessionEvent, State};
@@ -31,13 +32,17 @@ impl Session {
 
     /// On a bridge: by a new handshake the client has taken the session up again, which shows that it holds the keys.
     pub(crate) fn handle_resumption(&mut self, now: Instant, path: Path, shared: &mut Shared) {
-        self.state.on_confirmed();
+        if self.state.on_confirmed() {
+            self.trace_confirmed(now, shared);
+        }
+        self.trace_resumed(now, path.id(), shared);
         self.events.extend(self.client.clone().map(SessionEvent::Confirmed));
         self.handle_path(now, path, shared);
     }
 
     /// On a client: the path by which the session was made in place of a lost one.
     pub(crate) fn begin_with(&mut self, now: Instant, path: Path, shared: &mut Shared) {
+        self.trace_opened(now, shared);
         let id = self.adopt(path, shared);
         self.announce_ours(shared);
         self.on_path_open(now, id, shared);
@@ -61,10 +66,11 @@ impl Session {
         };
         path.open(now);
         let (via, peer) = (path.via(), path.peer().clone());
+        self.trace_path_opened(now, id, shared);
         // Between two accounts there is one path of a session; the client has given up the others.
         let is_older = |path: &Path| path.id() != id && path.via() == via && *path.peer() == peer;
         for older in self.ids_of(is_older) {
-            self.drop_path(now, older, shared);
+            self.drop_path(now, older, PathEnd::Replaced, shared);
         }
         if let Some(side) = self.client_side_mut() {
             side.pairs.on_works((via, &peer));
@@ -79,31 +85,32 @@ impl Session {
             return;
         }
         if let Some(id) = self.paths.values().min_by_key(|path| path.last_heard()).map(Path::id) {
-            self.fail_path(now, id, shared);
+            self.fail_path(now, id, PathEnd::Crowded, shared);
         }
     }
 
     /// A path has failed: the peer is told, and what was on it goes by another.
-    pub(super) fn fail_path(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
-        self.end_path(now, id, Shared::close, shared);
+    pub(super) fn fail_path(&mut self, now: Instant, id: PathId, cause: PathEnd, shared: &mut Shared) {
+        self.end_path(now, id, (cause, Shared::close), shared);
     }
 
     /// A path is no more.
-    pub(super) fn drop_path(&mut self, now: Instant, id: PathId, shared: &mut Shared) {
-        self.end_path(now, id, Shared::forget, shared);
+    pub(super) fn drop_path(&mut self, now: Instant, id: PathId, cause: PathEnd, shared: &mut Shared) {
+        self.end_path(now, id, (cause, Shared::forget), shared);
     }
 
     fn end_path(
         &mut self,
         now: Instant,
         id: PathId,
-        end: fn(&mut Shared, Instant, &Path),
+        (cause, end): (PathEnd, fn(&mut Shared, Instant, &Path)),
         shared: &mut Shared,
     ) {
         let Some(path) = self.paths.remove(&id) else {
             // It has ended by what came before, as when another one opened between the same accounts.
             return;
         };
+        self.trace_path_ended(now, &path, cause, shared);
         end(shared, now, &path);
         if let Some(early) = self.state.early_mut() {
             early.on_failed(CloseReason::ConnectTimedOut);
@@ -200,7 +207,7 @@ impl Session {
     /// is told, because it may have nothing to send by which it would find out.
     pub(crate) fn handle_reset(&mut self, now: Instant, account: AccountId, shared: &mut Shared) {
         for id in self.ids_of(|path| path.via() == account) {
-            self.fail_path(now, id, shared);
+            self.fail_path(now, id, PathEnd::AccountReset, shared);
         }
     }
 
@@ -226,7 +233,7 @@ impl Session {
     /// An account of ours is gone for good.
     pub(crate) fn handle_gone(&mut self, now: Instant, account: AccountId, shared: &mut Shared) {
         for id in self.ids_of(|path| path.via() == account) {
-            self.drop_path(now, id, shared);
+            self.drop_path(now, id, PathEnd::AccountGone, shared);
         }
         if self.client_side_mut().is_some_and(|side| side.on_account_gone(account)) {
             return self.end(CloseReason::NoAccount, None);

@@ -6,6 +6,7 @@ use xmpp_parsers::jid::FullJid;
 
 use crate::protocol::AccountId;
 use crate::secure::api::relays::{RelayKey, RelayTask};
+use crate::secure::api::trace::PathEnd;
 use crate::secure::crypto::credential::Credential;
 use crate::secure::ids::PathId;
 use crate::secure::path::{Contact, Path, PathState};
@@ -91,7 +92,7 @@ impl Session {
         }
         if let Some(account) = self.relay_mut().and_then(Relay::poll_over) {
             for id in self.ids_of(|path| path.via() == account) {
-                self.drop_path(now, id, shared);
+                self.drop_path(now, id, PathEnd::RelayOver, shared);
             }
             self.events.push_back(SessionEvent::RelayOver(account));
         }

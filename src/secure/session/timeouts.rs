@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::protocol::CloseReason;
 use crate::secure::api::Config;
+use crate::secure::api::trace::PathEnd;
 use crate::secure::ids::PathId;
 use crate::secure::path::Path;
 use crate::secure::session::established::Established;
@@ -87,16 +88,18 @@ impl Session {
         };
         path.end_pause(now);
         if path.is_dead(now) {
-            return self.fail_path(now, id, shared);
+            return self.fail_path(now, id, PathEnd::Silent, shared);
         }
         let is_late = path.check_late(now);
         if path.check_stalled(now) {
             // It may come back, but others need not wait for it.
             shared.accounts.on_stalled(path);
-            if !path.is_suspended() && shared.accounts.on_path_trouble(now, path) {
+            let is_too_large = !path.is_suspended() && shared.accounts.on_path_trouble(now, path);
+            self.trace_stalled(now, id, shared);
+            if is_too_large {
                 // A server on the way may have refused the block, and then all that follows it is refused as well: a new path is there
                 // sooner.
-                return self.fail_path(now, id, shared);
+                return self.fail_path(now, id, PathEnd::TooLarge, shared);
             }
             if let Some(established) = self.state.established_mut() {
                 established.requeue_sent_by(id);
