@@ -38,7 +38,7 @@ use crate::carrier::Desk;
 use crate::carrier::ibb::Bytestreams;
 use crate::carrier::services::discovery::Wanted;
 use crate::protocol::{AccountChange, Address, CloseReason};
-use crate::secure::{Bridge, News};
+use crate::secure::Bridge;
 use crate::xmpp::{AccountError, AccountEvent, AccountId, AccountPool};
 
 use crate::{classic, secure};

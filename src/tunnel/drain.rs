@@ -4,9 +4,10 @@ use std::task::Waker;
 use std::time::Instant;
 
 use super::cores::StreamKey;
-use super::{News, Shared, State, Wakers, announce};
+use super::{Shared, State, Wakers, announce};
 use crate::classic;
 use crate::protocol::Event;
+use crate::secure::News;
 
 impl Shared {
     /// Drains the core: stanzas to the accounts, events to whoever waits for them, and what is to be done about files.

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::secure::path::Path;
 use crate::secure::tuning::{FIRST_TIMEOUT, RELAY_LATE, RELAY_TOO_LATE};
 
 /// How late it is.
@@ -98,6 +99,50 @@ impl Lateness {
     pub(super) fn rate(&self, now: Instant) -> Option<f64> {
         let time = now.saturating_duration_since(self.late_since()?);
         Some(self.answered as f64 / time.max(Duration::from_millis(1)).as_secs_f64())
+    }
+}
+
+impl Path {
+    /// Something that was sent at `sent` was answered; what it took is `bytes` on the wire.
+    pub(super) fn note_lateness(&mut self, now: Instant, sent: Instant, bytes: usize) {
+        let empty = self.window.base_delay();
+        if let Some(lateness) = &mut self.lateness {
+            lateness.on_answered(now, now.saturating_duration_since(sent), empty, bytes);
+            if self.outstanding.is_empty() {
+                lateness.on_empty(now);
+            }
+        }
+    }
+
+    /// True once for each time that the answers of a relay are so late that what is on its way should go by another path as well. More goes
+    /// by it only where that is faster all the same.
+    pub(crate) fn check_late(&mut self, now: Instant) -> bool {
+        let empty = self.window.base_delay();
+        let oldest = self.oldest_sent();
+        self.lateness
+            .as_mut()
+            .zip(oldest)
+            .is_some_and(|(lateness, oldest)| lateness.check(now, oldest, empty))
+    }
+
+    /// Since when the answers of a relay have been late, if they are.
+    pub(crate) fn late_since(&self) -> Option<Instant> {
+        self.lateness.as_ref()?.late_since()
+    }
+
+    /// The same where it has been for so long that it is no hiccup.
+    pub(crate) fn too_late_since(&self) -> Option<Instant> {
+        self.lateness.as_ref().filter(|lateness| lateness.is_too_late())?.late_since()
+    }
+
+    /// What a relay carries whose answers are late, in bytes on the wire a second.
+    pub(crate) fn late_rate(&self, now: Instant) -> Option<f64> {
+        self.lateness.as_ref()?.rate(now)
+    }
+
+    /// When to look at [`check_late`](Self::check_late) again.
+    pub(super) fn lateness_timeout(&self) -> Option<Instant> {
+        self.lateness.as_ref()?.next_timeout(self.oldest_sent()?, self.window.base_delay())
     }
 }
 
