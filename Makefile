@@ -16,7 +16,7 @@ DEB_PACKAGES := debhelper binutils debootstrap lintian util-linux
 BENCH_PROGRAMS := $(TEST_PROGRAMS) obfs4proxy
 BENCH_PACKAGES := $(TEST_PACKAGES) obfs4proxy
 
-.PHONY: help build documents deb check-deb static check-static check-container demo bench bench-quick bench-compare bench-doc bench-core scale siege test tests \
+.PHONY: help build documents deb check-deb check-machine static check-static check-container demo bench bench-quick bench-compare bench-doc bench-core scale siege test tests \
   portable lint deps deb-deps bench-deps demo-deps slixmpp root cargo clean
 
 # Nothing can be built before the packages are there, also with `make -j`. Cargo uses all cores by itself.
@@ -36,6 +36,11 @@ deb: deb-deps build documents ## Build Debian's package
 
 check-deb: root deb-deps build documents ## Install, run, upgrade and purge the package in a Debian of its own (as root; minutes)
 	@folder="$$($(target))" && packaging/test-deb "$$folder/release/hexchat-pt" "$$folder/documents" "$$folder/check-deb"
+
+check-machine: check-deb ## Run the package under the systemd and the AppArmor of an emulated machine (as root; minutes)
+	@.ci/install "qemu-system-x86_64 mke2fs" qemu-system-x86 e2fsprogs
+	@folder="$$($(target))" && package="$$(packaging/build-deb "$$folder/release/hexchat-pt" "$$folder/documents" "$$folder/deb")" \
+	  && packaging/test-machine "$$package" "$$folder/check-deb"
 
 static: cargo ## Build one file that needs no library of the system's, with the same bytes in any folder
 	@folder="$$($(target))/static" && packaging/build-static "$$folder" && echo "$$folder/hexchat-pt"

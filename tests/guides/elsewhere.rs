@@ -41,7 +41,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "changes this machine's Prosody",
         "accounts of `tests/lab` are written into its Prosody's files",
     ),
-    ("systemctl", "needs systemd", "`packaging/test-deb` has tor launch what is installed"),
+    ("systemctl", "needs systemd", "`make check-machine`"),
     ("journalctl", "needs systemd", "the same lines are in tor's log, which `seen` compares"),
     ("cp target/static/hexchat-pt contrib/container/", "needs `make static`", "`make check-container`"),
     ("podman build", "needs podman and an image of Debian", "`make check-container`"),
