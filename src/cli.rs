@@ -109,8 +109,10 @@ enum Command {
     #[command(after_help = help::BRIDGE_LINE)]
     BridgeLine(BridgeLine),
     /// Print the version, and with --verbose those of the protocols.
+    #[command(after_help = help::VERSION)]
     Version(Version),
     /// Print a fresh secret for a private bridge (psk): 43 characters of base64url.
+    #[command(after_help = help::GEN_PSK)]
     GenPsk,
     /// Remove an account that was registered (login=new@domain): from its server, and then from the state directory.
     ///

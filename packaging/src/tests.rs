@@ -119,7 +119,7 @@ fn the_package_has_the_version_of_the_executable() {
 #[test]
 fn examples_of_commands_are_on_the_page() {
     let page = page("hexchat-pt.1");
-    for command in ["forward", "client", "serve", "doctor", "bridge-line", "forget"] {
-        assert!(page.contains(&format!("\n.nf\nhexchat-pt {command} ")), "{command}");
+    for command in ["forward", "client", "serve", "doctor", "bridge-line", "version", "gen-psk", "forget"] {
+        assert!(page.contains(&format!("\n.nf\nhexchat-pt {command}")), "{command}");
     }
 }

@@ -39,11 +39,22 @@ fn show(line: &str, qr: Option<Option<PathBuf>>) -> anyhow::Result<()> {
         Some(Some(path)) => write_image(&path, line)?,
     }
     let length = arguments_length(line)?;
+    let left = if length < MAX_ARGUMENTS {
+        "the user's login takes up what is left"
+    } else {
+        "no login fits in: give the bridge fewer accounts, or shorter names"
+    };
     // If standard error is gone, there is nobody to tell.
     let _ = writeln!(
         io::stderr(),
-        "its arguments take {length} of the {MAX_ARGUMENTS} bytes that tor carries; the user's login takes up what is left"
+        "its arguments take {length} of the {MAX_ARGUMENTS} bytes that tor carries; {left}"
     );
+    if line.contains(UNKNOWN) {
+        let _ = writeln!(
+            io::stderr(),
+            "tor's fingerprint was not found, and has to take the place of {UNKNOWN}: it is in the file `fingerprint` of tor's DataDirectory"
+        );
+    }
     Ok(())
 }
 

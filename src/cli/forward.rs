@@ -11,7 +11,7 @@ use super::setup::{Ending, all_rejected, announce, proxy_of_person, run_command,
 use super::{Forward, Options};
 use crate::bridge::Target;
 use crate::client::{Client, ClientError, NamedBridge, accept, start};
-use crate::config::{BridgeConfig, Config, parse_bridge_line};
+use crate::config::{BridgeConfig, Config, exposed_bridge_line, parse_bridge_line};
 use crate::dialer::core_dialer;
 use crate::protocol::Address;
 use crate::state::StateDir;
@@ -56,6 +56,9 @@ fn addressed_to(jid: &Jid, config: &Config) -> Vec<(String, String)> {
 fn read_bridge_line(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
     let arguments = parse_bridge_line(&text).with_context(|| format!("reading {}", path.display()))?;
+    if let Some(warning) = exposed_bridge_line(path, &arguments) {
+        tracing::warn!("{warning}");
+    }
     Ok(arguments.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect())
 }
 

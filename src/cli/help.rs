@@ -31,6 +31,18 @@ Examples:
 
 Exit status: 0 after a signal, 1 for a fault at run time, 2 for one of what was written. More is in doc/using.md.";
 
+/// Below the help of `gen-psk`.
+pub(super) const GEN_PSK: &str = "\
+Example:
+  A secret for `psk` of [bridge] in a bridge's configuration; its bridge line has it from the next start on:
+    hexchat-pt gen-psk";
+
+/// Below the help of `version`.
+pub(super) const VERSION: &str = "\
+Example:
+  What to say in a report of a fault:
+    hexchat-pt version --verbose";
+
 /// Below the help of `doctor`.
 pub(super) const DOCTOR: &str = "\
 Examples:

@@ -4,14 +4,16 @@ mod respell;
 mod writer;
 
 use std::fmt;
+use std::fs;
 use std::path::Path;
 
 use secrecy::zeroize::Zeroizing;
 
 pub use self::respell::{is_fingerprint, plain_bridge_line};
 pub use self::writer::{BridgeLineError, MAX_ARGUMENTS, NewBridgeLine};
-use super::error::{ConfigError, Location, Problem};
+use super::error::{ConfigError, Location, Problem, Warning};
 use super::input::read_text;
+use crate::os;
 
 /// The longest file with a bridge line: 64 KiB, for a line and comments around it.
 const MAX_TEXT: usize = 65_536;
@@ -55,6 +57,13 @@ pub fn read_bridge_line(path: &Path) -> Result<String, ConfigError> {
         Ok(lines(&read.text).collect())
     });
     line.map_err(|problem| ConfigError::new(Location::WholeFile(path.into()), "", problem))
+}
+
+/// What to warn of where these arguments of a file's line have a password or a secret, and any user of the machine can read the file.
+pub fn exposed_bridge_line(path: &Path, arguments: &BridgeArgs) -> Option<Warning> {
+    let is_secret = |(key, value): (&str, &str)| key == "psk" || key == "login" && value.contains(':');
+    let is_exposed = || fs::metadata(path).is_ok_and(|file| file.is_file() && os::is_world_readable(&file));
+    (arguments.iter().any(is_secret) && is_exposed()).then(|| Warning::Exposed(path.to_owned()))
 }
 
 /// How long the arguments of a bridge line are, as tor counts them, which carries [`MAX_ARGUMENTS`].

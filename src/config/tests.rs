@@ -243,6 +243,24 @@ fn a_secret_that_anybody_can_read_is_warned_about() {
 }
 
 #[test]
+fn a_bridge_line_with_a_password_or_a_secret_that_anybody_can_read_is_warned_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("line");
+    for (arguments, mode, is_warned_about) in [
+        ("jid=b@x.example login=a@x.example:secret", 0o644, true),
+        ("jid=b@x.example login=a@x.example:secret", 0o640, false),
+        ("jid=b@x.example psk=secret", 0o644, true),
+        ("jid=b@x.example login=new@x.example", 0o644, false),
+    ] {
+        let line = format!("Bridge hexchat 192.0.2.1:1 {arguments}");
+        fs::write(&path, &line).unwrap();
+        set_mode(&path, mode);
+        let expected = is_warned_about.then(|| Warning::Exposed(path.clone()));
+        assert_eq!(exposed_bridge_line(&path, &parse_bridge_line(&line).unwrap()), expected, "{arguments}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let error = Config::load(Path::new("/nonexistent/hexchat.toml")).unwrap_err();
     assert_eq!(
