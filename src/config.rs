@@ -44,7 +44,6 @@ pub use self::bridge_line::{
     BridgeArgs, BridgeLineError, MAX_ARGUMENTS, NewBridgeLine, arguments_length, exposed_bridge_line,
     is_fingerprint, parse_bridge_line, plain_bridge_line, read_bridge_line,
 };
-pub use self::descriptors::fit_to_descriptors;
 pub use self::error::{ConfigError, Location, Problem, Warning};
 pub use self::key::{CertificatePin, PresharedKey, PublicKey};
 pub use self::lanes::{LaneProxy, Lanes};

@@ -1,8 +1,9 @@
 //! Embedded: the client's half inside another program, such as an app: the SOCKS port of the transport, for the program's own Tor.
 //!
 //! A [`Controller`] is started and stopped, any number of times, and says what happens to an [`Events`]. All of it runs in two threads of
-//! its own, one for the transport and one that calls the events, and both have ended when [`Controller::stop`] returns. It has no say in
-//! the process around it: no signals, no standard output, no limits, no log but its own file.
+//! its own, one for the transport and one that calls the events, and both have ended when [`Controller::stop`] returns; of some that compute,
+//! write or look up a name, one that waits for the system's resolver may end a minute later. It has no say in the process around it: no
+//! signals, no standard output, no limits, no log but its own file.
 
 mod events;
 mod running;
@@ -11,6 +12,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
 
 pub use self::events::Events;
 use self::running::{Plan, Running};
@@ -25,7 +27,7 @@ pub const LOG_FILE: &str = "hexchat-pt.log";
 pub struct Settings {
     /// What is kept between runs, the log included; made if it is not there. No two may run with the same one.
     pub state_dir: PathBuf,
-    /// The least that is written to [`LOG_FILE`], where something is.
+    /// Lines from here on go to [`LOG_FILE`], warnings in any case, and nobody makes it shorter; `None` is no log.
     pub log: Option<Severity>,
     /// Shows JIDs and addresses in the log and in the sentences of errors.
     pub unsafe_logging: bool,
@@ -63,6 +65,8 @@ enum State {
     /// Being started or stopped by somebody, who holds no lock meanwhile: events may ask for the port.
     Changing,
     Running(Running),
+    /// An event has stopped it, and the thread of the events has not ended yet.
+    Ending(JoinHandle<()>),
 }
 
 impl Controller {
@@ -78,12 +82,13 @@ impl Controller {
     ///
     /// # Errors
     ///
-    /// When something that was given cannot be used, or it cannot listen. No event is called then.
+    /// When something that was given cannot be used, or it cannot listen. No event is called then. An event can stop it and not start it
+    /// again: for that thread it is running until its last event has returned.
     pub fn start(&self, config: Option<&str>, proxy: Option<&str>) -> Result<SocketAddr, StartError> {
-        {
-            let mut state = self.state();
-            let State::Stopped = *state else { return Err(StartError::AlreadyRunning) };
-            *state = State::Changing;
+        match self.take(|state| matches!(state, State::Stopped)) {
+            Some(State::Ending(events)) => wait_for(events),
+            Some(_) => {}
+            None => return Err(StartError::AlreadyRunning),
         }
         let started = self.plan(config, proxy).and_then(|plan| Running::start(plan, &self.events));
         let (state, outcome) = match started {
@@ -97,19 +102,30 @@ impl Controller {
         outcome
     }
 
-    /// Closes its streams, logs out and ends its threads, which takes five seconds at most; then it can be started again. The last event
+    /// Closes its streams, logs out and ends its threads, which takes six seconds at most and as long as its last events do;
+    /// then it can be started again. The last event
     /// has been called when this returns, so that no event may wait for whoever stops it. Called by an event, it returns before the rest
     /// of the events; where it does not run, or somebody else is just starting or stopping it, it does nothing.
     pub fn stop(&self) {
-        let running = {
-            let mut state = self.state();
-            match std::mem::replace(&mut *state, State::Changing) {
-                State::Running(running) => running,
-                other => return *state = other,
+        let left = match self.take(|state| matches!(state, State::Running(_))) {
+            Some(State::Running(running)) => running.stop(),
+            Some(State::Ending(events)) => {
+                wait_for(events);
+                None
             }
+            _ => return,
         };
-        running.stop();
-        *self.state() = State::Stopped;
+        *self.state() = left.map_or(State::Stopped, State::Ending);
+    }
+
+    /// Takes the state for a change if it is one that is `wanted`, or if events of the last run are to be waited for, which none of them can.
+    fn take(&self, wanted: impl Fn(&State) -> bool) -> Option<State> {
+        let mut state = self.state();
+        let is_free = match &*state {
+            State::Ending(events) => events.thread().id() != thread::current().id(),
+            state => wanted(state),
+        };
+        is_free.then(|| std::mem::replace(&mut *state, State::Changing))
     }
 
     /// Where it takes SOCKS connections, while it runs.
@@ -117,7 +133,7 @@ impl Controller {
     pub fn address(&self) -> Option<SocketAddr> {
         match &*self.state() {
             State::Running(running) => Some(running.address()),
-            State::Stopped | State::Changing => None,
+            State::Stopped | State::Changing | State::Ending(_) => None,
         }
     }
 
@@ -138,6 +154,11 @@ impl Controller {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Waits for a thread, of which a panic was caught.
+fn wait_for(thread: JoinHandle<()>) {
+    let _ = thread.join();
 }
 
 impl Drop for Controller {

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::setup::{complain, proxy_of_person, run_to_end, runtime, state_dir};
 use super::{Doctor, EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
 use crate::config::{
-    BridgeArgs, BridgeConfig, Config, Credential, Warning, exposed_bridge_line, fit_to_descriptors,
-    parse_bridge_line, read_bridge_line,
+    BridgeArgs, BridgeConfig, Config, Credential, Warning, exposed_bridge_line, parse_bridge_line,
+    read_bridge_line,
 };
 use crate::dialer::core_dialer;
 use crate::doctor::{Finding, Form, Report, Setting, Stage, Subject, examine};
@@ -72,7 +72,7 @@ fn configuration(took: Duration, warnings: &[Warning]) -> Vec<Finding> {
 
 fn prepare(options: &Options, command: &Doctor) -> anyhow::Result<(Setting, Subject, Vec<Warning>)> {
     let mut config = options.config.as_deref().map(Config::load).transpose()?.unwrap_or_default();
-    fit_to_descriptors(&mut config.limits);
+    super::setup::fit_to_descriptors(&mut config.limits);
     let line = command.bridge_line_file.as_deref().map(arguments).transpose()?;
     let exposed = command.bridge_line_file.as_deref().zip(line.as_ref());
     let exposed = exposed.and_then(|(path, line)| exposed_bridge_line(path, line));

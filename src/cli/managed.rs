@@ -14,7 +14,7 @@ use tor_pt::{Launch, LaunchError, Message, Phase, Shutdown, Status, Stdout, Tran
 
 use super::setup::{run_to_end, runtime};
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
-use crate::config::{Config, fit_to_descriptors};
+use crate::config::Config;
 use crate::dialer::core_dialer;
 use crate::logging;
 use crate::tunnel::{FAREWELL, Tunnel};
@@ -127,7 +127,7 @@ impl Managed<'_> {
             Some(path) => Config::load(&path)?,
             None => Config::default(),
         };
-        fit_to_descriptors(&mut config.limits);
+        super::setup::fit_to_descriptors(&mut config.limits);
         config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         Ok(config)
     }

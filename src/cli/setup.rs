@@ -9,14 +9,14 @@ use tokio::runtime::Runtime;
 use tor_pt::{Phase, Shutdown};
 
 use super::{EXIT_FAULT, EXIT_OK, EXIT_USAGE, Options};
-use crate::config::{Config, fit_to_descriptors};
+use crate::config::{Config, Limits};
 use crate::logging;
 use crate::os;
 use crate::state::{self, StateDir, StateError};
 use crate::tunnel::{FAREWELL, Tunnel};
 use crate::xmpp::AccountId;
 
-/// How long a process that is ending may hold on to its state directory: 5 seconds, twice what its end may take.
+/// How long a process that is ending may hold on to its state directory: 5 seconds, about what its end may take.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long what is being written to the disk may take when the program ends: half a second.
@@ -173,6 +173,17 @@ pub(super) async fn until_stopped(
     };
     tunnel.shutdown(FAREWELL).await;
     outcome
+}
+
+/// Takes no more streams than there are descriptors for, and says so.
+pub(super) fn fit_to_descriptors(limits: &mut Limits) {
+    let (wanted, descriptors) = (limits.max_streams, os::descriptor_limit());
+    if let Some(most) = limits.fit_to_descriptors(descriptors) {
+        tracing::warn!(
+            "no more than {most} streams are taken at a time, and not {wanted}, because this process may only have {descriptors} files open \
+             (see `ulimit -n`, and LimitNOFILE of systemd)"
+        );
+    }
 }
 
 /// Waits for a signal that asks this process to end.

@@ -1,4 +1,4 @@
-//! Events: what happens to a transport, called by a thread that does nothing else, so that whoever is called may take his time.
+//! Events: what happens to a transport, called by a thread that does nothing else, so that whoever is called may be slow.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ const MOST_WAITING: usize = 64;
 
 /// Is told what happens to a transport, by one thread, one event after the other.
 pub trait Events: Send + Sync {
-    /// A session with a bridge is up: the first, and each that follows one that was lost. Of the classic protocol, which has no sessions,
+    /// A session with a bridge is up: the first, and each that is made or taken up again later. Of the classic protocol, which has no sessions,
     /// the first stream.
     fn connected(&self);
 

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::events::{Events, Mailbox, mailbox};
 use super::{LOG_FILE, Settings, StartError};
 use crate::client::SocksPort;
-use crate::config::{Config, fit_to_descriptors};
+use crate::config::Config;
 use crate::dialer::core_dialer;
 use crate::logging::{self, Severity, Sink, ThreadLog};
 use crate::os;
@@ -85,14 +85,16 @@ impl Running {
         self.address
     }
 
-    /// Returns when both threads have ended, except where one of them calls.
-    pub(super) fn stop(self) {
+    /// Returns when both threads have ended. Where the one of the events calls, that goes on: it is handed over.
+    pub(super) fn stop(self) -> Option<JoinHandle<()>> {
         drop(self.stop);
         // A panic was caught there.
         let _ = self.transport.join();
-        if self.events.thread().id() != thread::current().id() {
-            let _ = self.events.join();
+        if self.events.thread().id() == thread::current().id() {
+            return Some(self.events);
         }
+        let _ = self.events.join();
+        None
     }
 }
 
@@ -152,8 +154,15 @@ fn runtime(log: &ThreadLog) -> io::Result<Runtime> {
 
 async fn serve(plan: Plan, state: StateDir, mailbox: &Mailbox, (tell, stopped): Signals<'_>) {
     let Plan { mut config, proxy, .. } = plan;
-    fit_to_descriptors(&mut config.limits);
+    if let Some(most) = config.limits.fit_to_descriptors(os::descriptor_limit()) {
+        tracing::info!(
+            "no more than {most} streams are taken at a time, since the program may have no more files open"
+        );
+    }
     config.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    if let Some(reason) = state.ephemeral_because() {
+        tracing::warn!("nothing will be kept for the next run: {}", reason.with_advice());
+    }
     let trace = trace::open_or_warn(config.trace.as_deref());
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let dialer = core_dialer(tor_pt::Dialer::through(proxy));

@@ -112,15 +112,16 @@ fn two_with_a_directory_each_run_side_by_side_and_the_second_of_one_directory_ke
     for name in ["a", "b"] {
         assert_eq!(log(name).lines().count(), 1, "{}", log(name));
     }
-    let (third, _third_events) = controller(&folder.path().join("a"));
+    let (third, third_events) = controller(&folder.path().join("a"));
     assert!(third.start(None, None).is_ok());
+    let sentence = third_events.recv_timeout(PATIENCE).unwrap();
+    assert!(sentence.starts_with("nothing will be kept for the next run: "), "{sentence}");
 }
 
-/// Stops its transport at the first word.
-#[derive(Default)]
+/// Stops its transport at the first word, and would start it again.
 struct Impatient {
     controller: Mutex<std::sync::Weak<Controller>>,
-    heard: Mutex<Vec<&'static str>>,
+    told: Told,
 }
 
 impl Events for Impatient {
@@ -129,27 +130,27 @@ impl Events for Impatient {
     fn error(&self, _: &str) {
         let controller = self.controller.lock().unwrap().upgrade().unwrap();
         controller.stop();
-        self.heard.lock().unwrap().push(if controller.address().is_none() { "no address" } else { "runs" });
+        self.told.tell(if controller.address().is_none() { "no address" } else { "runs" });
+        self.told.tell(&controller.start(None, None).unwrap_err().to_string());
     }
 
     fn stopped(&self) {
-        self.heard.lock().unwrap().push("stopped");
+        self.told.tell("stopped");
     }
 }
 
 #[test]
-fn an_event_may_stop_it() {
+fn an_event_may_stop_it_and_not_start_it_again() {
     let folder = tempfile::tempdir().unwrap();
-    let events = Arc::new(Impatient::default());
+    let (sender, heard) = channel();
+    let events = Arc::new(Impatient { controller: Mutex::default(), told: Told(Mutex::new(sender)) });
     let settings = Settings { state_dir: folder.path().to_owned(), log: None, unsafe_logging: false };
     let controller = Arc::new(Controller::new(settings, Arc::clone(&events) as _));
     *events.controller.lock().unwrap() = Arc::downgrade(&controller);
     ask(controller.start(None, None).unwrap(), "jid=bob@chat.example;key=nonsense");
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while events.heard.lock().unwrap().len() < 2 {
-        assert!(std::time::Instant::now() < deadline, "{:?}", events.heard);
-        std::thread::yield_now();
-    }
-    assert_eq!(*events.heard.lock().unwrap(), ["no address", "stopped"]);
+    let next = || heard.recv_timeout(PATIENCE).unwrap();
+    assert_eq!([next(), next()], ["no address", "it is running already"]);
+    // From another thread it starts once the last event has been called.
     assert!(controller.start(None, None).is_ok());
+    assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["stopped"]);
 }

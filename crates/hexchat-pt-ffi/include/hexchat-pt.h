@@ -20,7 +20,7 @@ typedef struct hexchat_pt hexchat_pt;
  * hexchat_pt_stop, or call hexchat_pt_free, or throw. `context` is given to each, and is used until the transport is freed. */
 typedef struct hexchat_pt_events {
     void *context;
-    /* A session with a bridge is up: the first, and each that follows one that was lost. */
+    /* A session with a bridge is up: the first, and each that is made or taken up again later. */
     void (*connected)(void *context);
     /* Something does not work, in a sentence for the user, as the log has it. It is gone when this returns. */
     void (*error)(void *context, const char *sentence);
@@ -50,7 +50,8 @@ int hexchat_pt_start(const hexchat_pt *transport, const char *config, const char
 /* The port of 127.0.0.1 where it takes SOCKS connections; 0 where it does not run. */
 uint16_t hexchat_pt_port(const hexchat_pt *transport);
 
-/* Closes its streams, logs out, and returns when the last event was called and its threads have ended, after five seconds at most. */
+/* Closes its streams, logs out, and returns when the last event was called and its threads have ended, after six seconds at most and as long
+ * as the last events take. Called by an event it returns before the rest of them, and for that thread it is running until then. */
 void hexchat_pt_stop(const hexchat_pt *transport);
 
 /* Stops it, and frees it. Nothing may use it any more. NULL is nothing. */

@@ -20,7 +20,7 @@ pub fn version() -> String {
 /// wait for whoever calls `stop`. The next event comes when the last one has returned.
 #[uniffi::export(with_foreign)]
 pub trait OnTransportEvents: Send + Sync {
-    /// A session with a bridge is up: the first, and each that follows one that was lost.
+    /// A session with a bridge is up: the first, and each that is made or taken up again later.
     fn connected(&self);
 
     /// Something does not work, in a sentence for the user, as the log has it. The transport tries again by itself where that can help,
@@ -110,8 +110,8 @@ impl Controller {
         Ok(())
     }
 
-    /// Ends the transport: closes streams, logs out, and returns when the last event was called and its threads have ended, after five
-    /// seconds at most. Call it off the thread of the user interface.
+    /// Ends the transport: closes streams, logs out, and returns when the last event was called and its threads have ended, after six
+    /// seconds at most and as long as the last events take. Call it off the thread of the user interface.
     pub fn stop(&self) {
         self.inner.stop();
     }
