@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command as Process;
 
 use crate::blocks::{self, Block};
@@ -118,7 +119,8 @@ fn everything_that_make_is_to_do_is_in_the_makefile() {
 fn every_suite_that_cargo_is_to_run_exists() {
     let commands: Vec<_> = all().into_iter().filter(|command| command.words().1[0] == "cargo").collect();
     assert!(commands.len() > 5, "{commands:#?}");
-    let manifests = ["bench", "bench/core", "crates/tor-pt", "packaging", "tests/lab"];
+    let manifests =
+        ["bench", "bench/core", "crates/hexchat-pt-ffi", "crates/tor-pt", "packaging", "tests/lab"];
     let packages: String = manifests
         .iter()
         .map(|folder| fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap())
@@ -137,11 +139,13 @@ fn every_suite_that_cargo_is_to_run_exists() {
     }
 }
 
+/// Whether this is a test target of the program or of the library for apps.
 pub(crate) fn is_suite(name: &str) -> bool {
-    let tests = root().join("tests");
-    name == "pt-spec"
-        || tests.join(name).join("main.rs").is_file()
-        || tests.join(format!("{name}.rs")).is_file()
+    let folders = ["tests", "crates/hexchat-pt-ffi/tests"].map(|folder| root().join(folder));
+    let is_there = |tests: &PathBuf| {
+        tests.join(name).join("main.rs").is_file() || tests.join(format!("{name}.rs")).is_file()
+    };
+    name == "pt-spec" || folders.iter().any(is_there)
 }
 
 /// Inline code is not run, but has to be something that could be.
