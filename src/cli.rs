@@ -336,7 +336,9 @@ fn no_such_option(argument: &str, given: impl IntoIterator<Item = String>) -> Op
     let meant = there_is.find(|option| *option == name || is_beginning(option, name));
     let meant = match meant {
         Some(option) => format!("; did you mean --{option}?"),
-        None if name == "trace" => "; the key [trace] file in the configuration file is for that".to_owned(),
+        None if name == "trace" => {
+            "; it stands behind `forward`, `serve` or `client`, and under Tor the key [trace] file is for that".to_owned()
+        }
         None => String::new(),
     };
     Some(format!("there is no option {written}{meant} (`hexchat-pt --help` lists all)"))
@@ -362,9 +364,9 @@ mod tests {
             said("--passwrd", "hexchat-pt --passwrd=sesame").as_deref(),
             Some("there is no option --passwrd (`hexchat-pt --help` lists all)")
         );
-        assert!(
-            said("--trace", "hexchat-pt --trace /var/t").is_some_and(|text| text.contains("[trace] file"))
-        );
+        assert!(said("--trace", "hexchat-pt --trace /var/t forward").is_some_and(|text| {
+            text.contains("behind `forward`") && text.contains("[trace] file") && !text.contains("/var/t")
+        }));
         assert_eq!(said("planted", "hexchat-pt planted"), None);
     }
 

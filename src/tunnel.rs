@@ -61,7 +61,7 @@ use siblings::Siblings;
 pub use stats::{AccountCounts, Stats};
 pub use stream::TunnelStream;
 use trace::Outlet;
-pub use trace::{Traced, TracedLogin};
+pub use trace::{TracedLogin, TunnelEvent};
 
 /// How long a connect waits for the slower ones of several accounts once one is online. Accounts that
 /// come later than that cannot join a connection any more (the aliases are part of its key).

@@ -228,9 +228,9 @@ impl Accounts {
         ids.iter().any(|id| self.senders.quotas.restraint(*id).is_some())
     }
 
-    /// How much an account has used of what it may send in a day, in hundredths; none where it has no bound.
-    pub(crate) fn percent_used(&self, id: AccountId) -> Option<u8> {
-        self.senders.quotas.percent_used(id)
+    /// What an account has used of what it may send in a day, in hundredths, when that is another tenth than when this was asked last.
+    pub(crate) fn poll_tenth(&mut self, id: AccountId) -> Option<u8> {
+        self.senders.quotas.poll_tenth(id)
     }
 
     fn arm_quotas(&mut self) {

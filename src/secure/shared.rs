@@ -16,6 +16,8 @@ use xmpp_parsers::jid::BareJid;
 use crate::protocol::AccountId;
 use crate::secure::accounts::Accounts;
 use crate::secure::api::news::News;
+use crate::secure::api::stats::Lane;
+use crate::secure::api::trace::TraceEvent;
 use crate::secure::api::{Config, Outgoing, Transmit};
 use crate::secure::budget::ledger::{Budget, Ledger};
 use crate::secure::client_tag::Tagger;
@@ -125,8 +127,8 @@ impl Shared {
     /// Traces what an account has used of its budget.
     fn trace_budget(&mut self, now: Instant, account: AccountId) {
         let Some(trace) = self.tracer.on() else { return };
-        if let Some(percent) = self.accounts.percent_used(account) {
-            trace.note_budget(now, account, percent);
+        if let Some(percent) = self.accounts.poll_tenth(account) {
+            trace.note(now, TraceEvent::BudgetUsed { account, lane: Lane::Chat, percent });
         }
     }
 

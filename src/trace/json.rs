@@ -6,8 +6,9 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::protocol::CloseReason;
-use crate::secure::trace::TraceEvent;
-use crate::tunnel::{Traced, TracedLogin};
+use crate::secure::trace::{PathEnd, TraceEvent};
+use crate::secure::wire::relay_frame::RelayEndReason;
+use crate::tunnel::{TracedLogin, TunnelEvent};
 
 /// An object, whose fields stand in this order.
 pub(super) struct Object(Vec<(&'static str, Value)>);
@@ -49,7 +50,7 @@ pub(super) fn millis(time: Duration) -> f64 {
 }
 
 /// An event, so long after the start.
-pub(super) fn of_event(since_start: Duration, traced: &Traced) -> Object {
+pub(super) fn of_event(since_start: Duration, traced: &TunnelEvent) -> Object {
     let object = Object::new().with("ms", millis(since_start));
     fields_of(&traced.event, object, traced.login)
 }
@@ -88,10 +89,10 @@ fn fields_of(event: &TraceEvent, object: Object, login: Option<TracedLogin>) -> 
         }
         TraceEvent::PathRecovered { session, path } => on_path(named("path_recovered"), session, path),
         TraceEvent::PathFailed { session, path, cause } => {
-            on_path(named("path_failed"), session, path).with("cause", cause.name())
+            on_path(named("path_failed"), session, path).with("cause", name_of_path_end(cause))
         }
         TraceEvent::PathLost { session, path, cause } => {
-            on_path(named("path_lost"), session, path).with("cause", cause.name())
+            on_path(named("path_lost"), session, path).with("cause", name_of_path_end(cause))
         }
         TraceEvent::WindowChanged { session, path, bytes, round_trip, rate } => {
             let changed = on_path(named("window_changed"), session, path).with("bytes", bytes);
@@ -113,8 +114,9 @@ fn fields_of(event: &TraceEvent, object: Object, login: Option<TracedLogin>) -> 
         TraceEvent::RelayBegun { session, relay } => {
             named("relay_begun").with("session", session).with("relay", relay)
         }
-        TraceEvent::RelayEnded { session, relay } => {
-            named("relay_ended").with("session", session).with("relay", relay)
+        TraceEvent::RelayEnded { session, relay, cause } => {
+            let ended = named("relay_ended").with("session", session).with("relay", relay);
+            ended.with("cause", name_of_relay_end(cause))
         }
         TraceEvent::Retransmitted { session, bytes } => {
             named("retransmitted").with("session", session).with("bytes", bytes)
@@ -152,6 +154,37 @@ fn name_of_reason(reason: CloseReason) -> &'static str {
     }
 }
 
+/// Why a path is over.
+fn name_of_path_end(cause: PathEnd) -> &'static str {
+    match cause {
+        PathEnd::Silent => "silent",
+        PathEnd::Refused => "refused",
+        PathEnd::Undelivered => "undelivered",
+        PathEnd::Unreachable => "unreachable",
+        PathEnd::TooLarge => "too_large",
+        PathEnd::Damaged => "damaged",
+        PathEnd::Closed => "closed",
+        PathEnd::AccountReset => "account_reset",
+        PathEnd::AccountGone => "account_gone",
+        PathEnd::Replaced => "replaced",
+        PathEnd::Crowded => "crowded",
+        PathEnd::RelayOver => "relay_over",
+    }
+}
+
+/// Why a relay is over.
+fn name_of_relay_end(cause: RelayEndReason) -> &'static str {
+    match cause {
+        RelayEndReason::Done => "done",
+        RelayEndReason::TooSlow => "too_slow",
+        RelayEndReason::BadHost => "bad_host",
+        RelayEndReason::Refused => "refused",
+        RelayEndReason::Unreachable => "unreachable",
+        RelayEndReason::Damaged => "damaged",
+        RelayEndReason::TooMany => "too_many",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
@@ -161,7 +194,8 @@ mod tests {
     use super::*;
     use crate::protocol::AccountId;
     use crate::secure::stats::Lane;
-    use crate::secure::trace::PathEnd;
+
+    const DOCUMENTATION: &str = include_str!("../../doc/trace.md");
 
     /// One of each, with all fields that it can have.
     fn samples() -> Vec<TraceEvent> {
@@ -194,14 +228,14 @@ mod tests {
             TraceEvent::FileMade { session, file: 5, waiting: 60_000 },
             TraceEvent::FileTrouble { session, account, rests: true },
             TraceEvent::RelayBegun { session, relay: 0 },
-            TraceEvent::RelayEnded { session, relay: 0 },
+            TraceEvent::RelayEnded { session, relay: 0, cause: RelayEndReason::TooSlow },
             TraceEvent::Retransmitted { session, bytes: 4096 },
             TraceEvent::Dropped { events: 7 },
         ]
     }
 
     fn line(event: TraceEvent, login: Option<TracedLogin>) -> String {
-        let traced = Traced { at: Instant::now(), login, event };
+        let traced = TunnelEvent { at: Instant::now(), login, event };
         of_event(Duration::from_micros(1_234_567), &traced).to_line()
     }
 
@@ -223,19 +257,44 @@ mod tests {
         name.chars().map(word).collect::<String>().trim_start_matches('_').to_owned()
     }
 
-    /// All events that the core can make, as its source has them.
-    fn events_of_the_core() -> BTreeSet<String> {
-        const SOURCE: &str = include_str!("../secure/api/trace.rs");
-        let (_, rest) = SOURCE.split_once("pub enum TraceEvent {\n").unwrap();
+    /// The variants of an enumeration, as its source has them.
+    fn variants(source: &str, name: &str) -> BTreeSet<String> {
+        let (_, rest) = source.split_once(&format!("pub enum {name} {{\n")).unwrap();
         let (variants, _) = rest.split_once("\n}\n").unwrap();
         let name = |line: &str| {
             Some(line.strip_prefix("    ")?.split(" {").next()?.trim_end_matches(',').to_owned())
         };
         let names = variants.lines().filter_map(name);
-        names
-            .filter(|name| name.starts_with(|c: char| c.is_ascii_uppercase()))
-            .map(|name| in_small_letters(&name))
-            .collect()
+        names.filter(|name| name.starts_with(|c: char| c.is_ascii_uppercase())).collect()
+    }
+
+    /// All events that the core can make.
+    fn events_of_the_core() -> BTreeSet<String> {
+        let names = variants(include_str!("../secure/api/trace.rs"), "TraceEvent");
+        names.iter().map(|name| in_small_letters(name)).collect()
+    }
+
+    /// All reasons for which a session can be over.
+    fn reasons() -> Vec<CloseReason> {
+        let reasons = vec![
+            CloseReason::Finished,
+            CloseReason::Refused,
+            CloseReason::PeerUnavailable,
+            CloseReason::LineRefused,
+            CloseReason::PeerServerUnreachable,
+            CloseReason::ConnectTimedOut,
+            CloseReason::PeerSilent,
+            CloseReason::SessionLost,
+            CloseReason::NoPath,
+            CloseReason::ProtocolViolation,
+            CloseReason::Overflow,
+            CloseReason::Aborted,
+            CloseReason::NoAccount,
+            CloseReason::TooManyStreams,
+        ];
+        let names: BTreeSet<_> = reasons.iter().map(|reason| format!("{reason:?}")).collect();
+        assert_eq!(names, variants(include_str!("../protocol.rs"), "CloseReason"));
+        reasons
     }
 
     #[test]
@@ -260,7 +319,6 @@ mod tests {
 
     #[test]
     fn the_documentation_has_every_event_with_its_fields_and_no_other() {
-        const DOCUMENTATION: &str = include_str!("../../doc/trace.md");
         let quoted = |cell: &str| -> BTreeSet<String> {
             cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
         };
@@ -270,8 +328,18 @@ mod tests {
             (cells[1].trim().trim_matches('`').to_owned(), quoted(cells[2]))
         });
         assert_eq!(rows.collect::<BTreeMap<_, _>>(), fields());
-        for cause in PathEnd::ALL {
-            assert!(DOCUMENTATION.contains(&format!("| `{}` |", cause.name())), "{}", cause.name());
-        }
+    }
+
+    #[test]
+    fn the_documentation_has_every_cause_of_an_end_and_no_other() {
+        let told = |what: &str| -> BTreeSet<&str> {
+            let (_, table) = DOCUMENTATION.split_once(&format!("Of a {what}:\n\n")).unwrap();
+            let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+            rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2)).collect()
+        };
+        assert_eq!(told("session's end"), reasons().into_iter().map(name_of_reason).collect());
+        assert_eq!(PathEnd::ALL.len(), variants(include_str!("../secure/api/trace.rs"), "PathEnd").len());
+        assert_eq!(told("path's end"), PathEnd::ALL.map(name_of_path_end).into());
+        assert_eq!(told("relay's end"), RelayEndReason::ALL.map(name_of_relay_end).into());
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::mpsc;
 
 use super::json::{Object, millis, of_event};
-use crate::tunnel::Traced;
+use crate::tunnel::TunnelEvent;
 
 /// The format. A field or an event more does not change its version; one that means something else does.
 const FORMAT: &str = "hexchat-pt-trace";
@@ -50,7 +50,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Writes all that comes, until no more does or there is no room.
-    pub(super) fn write_all(&mut self, events: &mut mpsc::Receiver<Traced>) -> io::Result<()> {
+    pub(super) fn write_all(&mut self, events: &mut mpsc::Receiver<TunnelEvent>) -> io::Result<()> {
         while let Some(traced) = events.blocking_recv() {
             if !self.write(&traced)? {
                 return self.out.flush();
@@ -63,7 +63,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Writes an event; false when there is no room, which is said in its place.
-    fn write(&mut self, traced: &Traced) -> io::Result<bool> {
+    fn write(&mut self, traced: &TunnelEvent) -> io::Result<bool> {
         // Threads that wait for each other can tell of things in another order by microseconds.
         self.last = self.last.max(traced.at.saturating_duration_since(self.start));
         let line = of_event(self.last, traced).to_line();
@@ -93,8 +93,8 @@ mod tests {
     use super::*;
     use crate::secure::trace::TraceEvent;
 
-    fn traced(at: Instant) -> Traced {
-        Traced { at, login: None, event: TraceEvent::SessionConfirmed { session: 1 } }
+    fn traced(at: Instant) -> TunnelEvent {
+        TunnelEvent { at, login: None, event: TraceEvent::SessionConfirmed { session: 1 } }
     }
 
     /// What is written of so many events, each a millisecond after the one before, where there may be so many bytes.

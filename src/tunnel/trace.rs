@@ -18,7 +18,7 @@ const RESERVED: usize = 1;
 
 /// An event, when it was, and of which of our accounts.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Traced {
+pub struct TunnelEvent {
     /// By the clock of the runtime. Threads that take their turns can be some microseconds late.
     pub at: Instant,
     /// The login that it is about, if it is about one.
@@ -39,7 +39,7 @@ pub struct TracedLogin {
 /// The end that a tunnel has of a trace.
 #[derive(Debug)]
 pub(super) struct Outlet {
-    sender: mpsc::Sender<Traced>,
+    sender: mpsc::Sender<TunnelEvent>,
     /// Events that found no room since the last that did, and when the last of them was.
     dropped: Option<(u64, Instant)>,
     /// Of which account each sibling is, until it is gone: its family is forgotten before.
@@ -47,7 +47,7 @@ pub(super) struct Outlet {
 }
 
 impl Outlet {
-    fn new(sender: mpsc::Sender<Traced>) -> Self {
+    fn new(sender: mpsc::Sender<TunnelEvent>) -> Self {
         Self { sender, dropped: None, account_of: BTreeMap::new() }
     }
 
@@ -70,7 +70,7 @@ impl Outlet {
     }
 
     /// Hands an event over, or counts it. False when nobody wants any.
-    fn hand_over(&mut self, traced: Traced) -> bool {
+    fn hand_over(&mut self, traced: TunnelEvent) -> bool {
         let needed = RESERVED + usize::from(self.dropped.is_some());
         if self.sender.capacity() <= needed {
             let missing = if let TraceEvent::Dropped { events } = traced.event { events } else { 1 };
@@ -86,14 +86,15 @@ impl Outlet {
     fn tell_dropped(&mut self) {
         if let Some((events, at)) = self.dropped.take() {
             // Its place is reserved.
-            let _ = self.sender.try_send(Traced { at, login: None, event: TraceEvent::Dropped { events } });
+            let _ =
+                self.sender.try_send(TunnelEvent { at, login: None, event: TraceEvent::Dropped { events } });
         }
     }
 }
 
 impl Tunnel {
     /// Traces what the secure core decides and what happens to it, from now until the tunnel is shut down or nobody takes it any more.
-    pub fn trace(&self) -> mpsc::Receiver<Traced> {
+    pub fn trace(&self) -> mpsc::Receiver<TunnelEvent> {
         let (sender, receiver) = mpsc::channel(MOST_WAITING);
         let mut state = self.shared.lock();
         state.cores.secure.start_trace();
@@ -109,7 +110,7 @@ impl Shared {
         while let Some(traced) = state.cores.secure.poll_trace() {
             let (at, event) = (traced.at, traced.event);
             let login = outlet.login_of(&event, |id| state.siblings.account_of(id));
-            if !outlet.hand_over(Traced { at, login, event }) {
+            if !outlet.hand_over(TunnelEvent { at, login, event }) {
                 state.cores.secure.stop_trace();
                 state.trace = None;
                 return;
@@ -131,11 +132,11 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed test is a panic")]
     use super::*;
 
-    fn traced(session: u64) -> Traced {
-        Traced { at: Instant::now(), login: None, event: TraceEvent::SessionConfirmed { session } }
+    fn traced(session: u64) -> TunnelEvent {
+        TunnelEvent { at: Instant::now(), login: None, event: TraceEvent::SessionConfirmed { session } }
     }
 
-    fn all(receiver: &mut mpsc::Receiver<Traced>) -> Vec<TraceEvent> {
+    fn all(receiver: &mut mpsc::Receiver<TunnelEvent>) -> Vec<TraceEvent> {
         std::iter::from_fn(|| receiver.try_recv().ok()).map(|traced| traced.event).collect()
     }
 
@@ -156,7 +157,7 @@ mod tests {
         let mut outlet = Outlet::new(sender);
         outlet.hand_over(traced(0));
         let at = Instant::now();
-        outlet.hand_over(Traced { at, login: None, event: TraceEvent::Dropped { events: 7 } });
+        outlet.hand_over(TunnelEvent { at, login: None, event: TraceEvent::Dropped { events: 7 } });
         outlet.hand_over(traced(1));
         outlet.tell_dropped();
         assert_eq!(all(&mut receiver)[1..], [TraceEvent::Dropped { events: 8 }]);

@@ -83,6 +83,8 @@ struct Open {
     asked: BTreeSet<u64>,
     paths: BTreeSet<u64>,
     stalled: BTreeSet<u64>,
+    /// With the session of each.
+    relays: BTreeSet<(u64, u64)>,
 }
 
 fn check<'a>(trace: impl Iterator<Item = &'a Noted>) {
@@ -91,7 +93,16 @@ fn check<'a>(trace: impl Iterator<Item = &'a Noted>) {
         let text = format!("{noted:?}");
         match noted.event {
             TraceEvent::SessionOpened { session, .. } => assert!(open.sessions.insert(session), "{text}"),
-            TraceEvent::SessionEnded { session, .. } => assert!(open.sessions.remove(&session), "{text}"),
+            TraceEvent::SessionEnded { session, .. } => {
+                assert!(open.sessions.remove(&session), "{text}");
+                assert!(!open.relays.iter().any(|(of, _)| *of == session), "a relay outlives {text}");
+            }
+            TraceEvent::RelayBegun { session, relay } => {
+                assert!(open.sessions.contains(&session) && open.relays.insert((session, relay)), "{text}");
+            }
+            TraceEvent::RelayEnded { session, relay, .. } => {
+                assert!(open.relays.remove(&(session, relay)), "{text}");
+            }
             TraceEvent::PathAsked { path, .. } => assert!(open.asked.insert(path), "{text}"),
             TraceEvent::PathOpened { session, path, .. } => {
                 assert!(open.sessions.contains(&session) && open.paths.insert(path), "{text}");

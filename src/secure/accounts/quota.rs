@@ -45,11 +45,13 @@ struct Quota {
     at: Instant,
     /// What was told last, in hundredths.
     told: u8,
+    /// What was traced last, in tenths.
+    traced: u8,
 }
 
 impl Quota {
     fn new(now: Instant, daily: u64, used: u64) -> Self {
-        Self { daily: daily.max(1) as f64, used: used as f64, at: now, told: 0 }
+        Self { daily: daily.max(1) as f64, used: used as f64, at: now, told: 0, traced: 0 }
     }
 
     /// Bytes a second.
@@ -87,6 +89,13 @@ impl Quota {
         let is_news = self.percent() > self.told;
         self.told = self.told.max(self.percent());
         is_news
+    }
+
+    /// What is used, in hundredths, when that is another tenth than when this was asked last.
+    fn poll_tenth(&mut self) -> Option<u8> {
+        let percent = self.percent();
+        let before = std::mem::replace(&mut self.traced, percent / 10);
+        (percent / 10 > before).then_some(percent)
     }
 
     fn told_of(&self, account: AccountId, name: &BareJid) -> QuotaUse {
@@ -144,9 +153,9 @@ impl Quotas {
         self.quotas.values().map(|quota| quota.part_used(now)).reduce(f64::max)
     }
 
-    /// How much the account of a login had used when it sent something last, in hundredths.
-    pub(crate) fn percent_used(&self, id: AccountId) -> Option<u8> {
-        Some(self.quotas.get(self.names.get(&id)?)?.percent())
+    /// What the account of a login has used, in hundredths, when that is another tenth than when this was asked last of any of its logins.
+    pub(crate) fn poll_tenth(&mut self, id: AccountId) -> Option<u8> {
+        self.quotas.get_mut(self.names.get(&id)?)?.poll_tenth()
     }
 
     /// What an account has to keep to that has sent all, or all but what a large block takes.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::protocol::{AccountId, CloseReason};
 use crate::secure::api::stats::Lane;
+use crate::secure::wire::relay_frame::RelayEndReason;
 
 /// An event, and when it was.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -194,6 +195,8 @@ pub enum TraceEvent {
         session: u64,
         /// Its number in the session.
         relay: u64,
+        /// Why, as one end has told the other; with its session it is done.
+        cause: RelayEndReason,
     },
     /// Bytes of streams are taken as lost, and go again.
     Retransmitted {
@@ -254,25 +257,6 @@ impl PathEnd {
         Self::Crowded,
         Self::RelayOver,
     ];
-
-    /// Its name, in small letters.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Silent => "silent",
-            Self::Refused => "refused",
-            Self::Undelivered => "undelivered",
-            Self::Unreachable => "unreachable",
-            Self::TooLarge => "too_large",
-            Self::Damaged => "damaged",
-            Self::Closed => "closed",
-            Self::AccountReset => "account_reset",
-            Self::AccountGone => "account_gone",
-            Self::Replaced => "replaced",
-            Self::Crowded => "crowded",
-            Self::RelayOver => "relay_over",
-        }
-    }
 }
 
 impl TraceEvent {

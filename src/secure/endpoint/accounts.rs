@@ -136,7 +136,6 @@ impl Endpoint {
         let is_known = self.shared.accounts.jid_of(id).is_some();
         if let Some(trace) = self.shared.tracer.on().filter(|_| is_known) {
             trace.note(now, TraceEvent::AccountGone { account: id });
-            trace.forget_account(id);
         }
         self.shared.accounts.remove(id);
         self.shared.proxied.remove(&id);

@@ -71,6 +71,8 @@ pub(crate) struct Relay {
     over: Option<AccountId>,
     /// The account that stood for a relay last, be it over.
     last_account: Option<AccountId>,
+    /// The number of the relay that was over last, and why.
+    last_end: Option<(u64, RelayEndReason)>,
 }
 
 /// The relay that there is just now.
@@ -127,6 +129,7 @@ impl Relay {
             tasks: VecDeque::new(),
             over: None,
             last_account: None,
+            last_end: None,
         }
     }
 
@@ -148,6 +151,12 @@ impl Relay {
     /// The number of the relay that there is, of which the driver has something.
     pub(crate) fn number(&self) -> Option<u64> {
         self.current.as_ref().map(|current| current.number)
+    }
+
+    /// Why the relay of this number is over, or would be if its session were now. Where another one has come and gone since, it is as if
+    /// that had taken its place.
+    pub(crate) fn end_of(&self, number: u64) -> RelayEndReason {
+        self.last_end.filter(|(last, _)| *last == number).map_or(RelayEndReason::Done, |(_, reason)| reason)
     }
 
     /// Whether a client would begin one now.
@@ -278,6 +287,7 @@ impl Relay {
     /// The relay is over. Where we end it, the peer is told why, if it has heard of it.
     fn end(&mut self, now: Instant, reason: RelayEndReason, by: By) {
         let Some(Current { number, stage, since }) = self.current.take() else { return };
+        self.last_end = Some((number, reason));
         if let Stage::Up(account) = stage {
             self.over = Some(account);
         }

@@ -183,6 +183,7 @@ impl Session {
 mod tests {
     use super::*;
     use crate::protocol::CloseReason;
+    use crate::secure::api::trace::TraceEvent;
     use crate::secure::session::LastWord;
     use crate::secure::session::testing::{OURS, World, bridge_jid};
     use crate::secure::wire::relay_frame::{ADDRESS, RelayFrame};
@@ -224,5 +225,36 @@ mod tests {
         let World { session, mut shared, now, .. } = world;
         let closed = session.close(now, CloseReason::Finished, LastWord::Theirs, &mut shared);
         assert_eq!(closed.relay, (None, Some(RELAY)));
+    }
+
+    /// Causes for which relays are over, as they are traced.
+    fn traced_ends(shared: &mut Shared) -> Vec<(u64, RelayEndReason)> {
+        let events = std::iter::from_fn(|| shared.tracer.poll()).map(|traced| traced.event);
+        let end = |event| match event {
+            TraceEvent::RelayEnded { relay, cause, .. } => Some((relay, cause)),
+            _ => None,
+        };
+        events.filter_map(end).collect()
+    }
+
+    #[test]
+    fn a_relay_is_traced_as_over_with_its_session_at_the_latest() {
+        let mut world = relayed();
+        world.shared.tracer.start();
+        world.session.handle_proxy(world.now, &mut world.shared);
+        let World { session, mut shared, now, .. } = world;
+        session.close(now, CloseReason::Finished, LastWord::Theirs, &mut shared);
+        assert_eq!(traced_ends(&mut shared), [(0, RelayEndReason::Done)]);
+    }
+
+    #[test]
+    fn why_a_relay_is_over_is_traced_once() {
+        let mut world = relayed();
+        world.shared.tracer.start();
+        world.session.handle_proxy(world.now, &mut world.shared);
+        world.session.handle_relay_down(world.now, 0, RelayEndReason::Unreachable, &mut world.shared);
+        let World { session, mut shared, now, .. } = world;
+        session.close(now, CloseReason::Finished, LastWord::Theirs, &mut shared);
+        assert_eq!(traced_ends(&mut shared), [(0, RelayEndReason::Unreachable)]);
     }
 }

@@ -14,6 +14,7 @@ use crate::secure::session::established::Established;
 use crate::secure::session::relay::Relay;
 use crate::secure::session::{LastWord, Session};
 use crate::secure::shared::Shared;
+use crate::secure::wire::relay_frame::RelayEndReason;
 
 impl Session {
     /// How it is called in a trace.
@@ -46,7 +47,10 @@ impl Session {
         for path in self.paths.keys() {
             trace.paths.remove(path);
         }
-        trace.sessions.remove(&self.key);
+        let told = trace.sessions.remove(&self.key);
+        if let Some(relay) = told.and_then(|told| told.relay) {
+            trace.note(now, self.relay_ended(relay));
+        }
         if self.established().is_some() {
             trace.note(now, TraceEvent::SessionEnded { session, cause, by_peer: last == LastWord::Theirs });
         }
@@ -137,7 +141,7 @@ impl Session {
             trace.note(now, TraceEvent::LaneChosen { session, lane });
         }
         if is.relay != told.relay {
-            let ended = told.relay.map(|relay| TraceEvent::RelayEnded { session, relay });
+            let ended = told.relay.map(|relay| self.relay_ended(relay));
             let begun = is.relay.map(|relay| TraceEvent::RelayBegun { session, relay });
             ended.into_iter().chain(begun).for_each(|event| trace.note(now, event));
         }
@@ -145,6 +149,13 @@ impl Session {
         if again > 0 {
             trace.note(now, TraceEvent::Retransmitted { session, bytes: again });
         }
+    }
+
+    /// A relay that was told of is over.
+    fn relay_ended(&self, relay: u64) -> TraceEvent {
+        let relays = self.established().and_then(Established::relay);
+        let cause = relays.map_or(RelayEndReason::Done, |relays| relays.end_of(relay));
+        TraceEvent::RelayEnded { session: self.number(), relay, cause }
     }
 
     /// By which lane bulk goes.

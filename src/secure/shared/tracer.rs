@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use crate::protocol::AccountId;
 use crate::secure::api::stats::Lane;
 use crate::secure::api::trace::{TraceEvent, Traced};
 use crate::secure::ids::{PathId, SessionKey};
@@ -26,8 +25,6 @@ pub(crate) struct Trace {
     dropped: Option<(u64, Instant)>,
     pub(crate) sessions: BTreeMap<SessionKey, OfSession>,
     pub(crate) paths: BTreeMap<PathId, OfPath>,
-    /// Tenths of budgets that were told.
-    budgets: BTreeMap<AccountId, u8>,
 }
 
 /// What was told of a session.
@@ -89,20 +86,6 @@ impl Trace {
             self.waiting.push_back(Traced { at, event });
         }
     }
-
-    /// So many hundredths are used of what this login's account may send in a day.
-    pub(crate) fn note_budget(&mut self, at: Instant, account: AccountId, percent: u8) {
-        let told = self.budgets.entry(account).or_default();
-        if percent / 10 > *told {
-            self.note(at, TraceEvent::BudgetUsed { account, lane: Lane::Chat, percent });
-        }
-        self.budgets.insert(account, percent / 10);
-    }
-
-    /// An account is gone.
-    pub(crate) fn forget_account(&mut self, account: AccountId) {
-        self.budgets.remove(&account);
-    }
 }
 
 impl OfPath {
@@ -152,18 +135,5 @@ mod tests {
         assert_eq!([1000, 1249, 751].map(|window| told.is_news(window)), [false; 3]);
         assert_eq!([1250, 750, 0].map(|window| told.is_news(window)), [true; 3]);
         assert!(!OfPath::default().is_news(0) && OfPath::default().is_news(1));
-    }
-
-    #[test]
-    fn each_tenth_of_a_budget_is_told_once_and_again_when_less_was_used_meanwhile() {
-        let (mut trace, now) = (Trace::default(), Instant::now());
-        for percent in [9, 10, 11, 30, 29, 30] {
-            trace.note_budget(now, AccountId(1), percent);
-        }
-        let told = |traced: Traced| match traced.event {
-            TraceEvent::BudgetUsed { percent, .. } => percent,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(trace.waiting.into_iter().map(told).collect::<Vec<_>>(), [10, 30, 30]);
     }
 }

@@ -105,7 +105,8 @@ pub enum RelayEndReason {
 }
 
 impl RelayEndReason {
-    const ALL: [Self; 7] = [
+    /// All of them.
+    pub(crate) const ALL: [Self; 7] = [
         Self::Done,
         Self::TooSlow,
         Self::BadHost,

@@ -92,3 +92,19 @@ fn all_of_them_can_be_told() {
     quotas.tell_all();
     assert_eq!(told(&mut quotas), [(0, 7), (0, 7), (0, 8)]);
 }
+
+#[test]
+fn each_tenth_is_told_once_for_all_logins_and_again_when_less_was_used_meanwhile() {
+    let (now, mut quotas) = (Instant::now(), quotas(Instant::now(), 0));
+    let tenth = DAILY as usize / 10;
+    let mut tells = |hours: u64, id, bytes| {
+        quotas.on_sent(now + Duration::from_secs(hours * 3600), id, bytes);
+        [ID, SIBLING].map(|id| quotas.poll_tenth(id))
+    };
+    assert_eq!(tells(0, ID, tenth - 1), [None; 2]);
+    assert_eq!(tells(0, SIBLING, 1), [Some(10), None]);
+    assert_eq!(tells(0, ID, 2 * tenth), [Some(30), None]);
+    assert_eq!(tells(0, SIBLING, tenth / 2), [None; 2]);
+    assert_eq!(tells(6, ID, 0), [None; 2], "a quarter of the bucket is empty again");
+    assert_eq!(tells(6, ID, tenth), [Some(20), None]);
+}
